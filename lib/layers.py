@@ -1,0 +1,98 @@
+"""Classification heads whose class weights are normalised, so that they speak of angles."""
+
+import keras
+from keras import ops
+
+PACKAGE = "softmax_to_arcface"
+
+# Far below any length that training meets. A shorter vector has no direction to speak of.
+_SMALLEST_LENGTH = 1e-12
+
+
+def _inverse_length(vectors, axis):
+    """Return 1 / length along `axis`, kept as an axis of size one; 0 for a zero vector.
+
+    With 0 in place of 1 / 0 a zero vector has cosine 0 and gradient 0, neither of them NaN.
+    """
+    squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
+    inverse = ops.rsqrt(ops.maximum(squared, _SMALLEST_LENGTH**2))
+    return ops.where(squared > _SMALLEST_LENGTH**2, inverse, 0.0)
+
+
+class _NormalisedHead(keras.layers.Layer):
+    """Common part of the heads: a kernel of shape (dim, num_classes), one column a class."""
+
+    def __init__(self, num_classes, kernel_initializer="glorot_uniform", **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if num_classes < 2:
+            raise ValueError(
+                f"num_classes must be at least 2, got {num_classes}: with one class there is "
+                "nothing to tell apart."
+            )
+        self.num_classes = int(num_classes)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"{type(self).__name__} takes embeddings of shape (batch, dim) with a known dim, "
+                f"got {tuple(input_shape)}: end the backbone in a Dense layer, or put Flatten or "
+                "GlobalAveragePooling2D before the head."
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], self.num_classes),
+            initializer=self.kernel_initializer,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CosineHead(_NormalisedHead):
+    """Cosine of the angle between each embedding and each class weight.
+
+        cos(theta_j) = x . W_j / (|x| |W_j|)
+
+    Used by NormFace, CosFace and ArcFace, whose margin is in the loss (`lib.losses`), so this
+    layer needs no labels.
+
+    Args:
+        num_classes: C, at least 2.
+        kernel_initializer: as in `keras.layers.Dense`; only the columns' directions matter.
+
+    Input shape: (batch, dim), any float dtype. Output shape: (batch, num_classes), float32, also
+    under a mixed precision policy. A zero embedding or class weight has cosine 0.
+
+    Weight: `kernel`, shape (dim, num_classes), as a Dense layer has it.
+    """
+
+    def call(self, embeddings):
+        embeddings = ops.cast(embeddings, "float32")
+        cosines = ops.matmul(embeddings * _inverse_length(embeddings, axis=-1), self.kernel)
+        # Dividing the product costs batch * classes, dividing the kernel dim * classes.
+        return cosines * _inverse_length(self.kernel, axis=0)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ModifiedSoftmaxHead(_NormalisedHead):
+    """Logits |x| cos(theta_j): class weights normalised, no bias.
+
+    The modified softmax of SphereFace (Liu et al., CVPR 2017), eq. 5: all that tells the classes
+    apart is the angle. Used with a plain cross-entropy.
+
+    Args, shapes and weight: as in `CosineHead`.
+    """
+
+    def call(self, embeddings):
+        embeddings = ops.cast(embeddings, "float32")
+        return ops.matmul(embeddings, self.kernel) * _inverse_length(self.kernel, axis=0)

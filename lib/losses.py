@@ -1,0 +1,325 @@
+"""Softmax cross-entropy and the margin losses, all of them one formula.
+
+For a sample with label y and cosines c_j = cos(theta_j) between its embedding and the class
+weights, every loss here is the cross-entropy of the logits s * c_j, in which only the target's
+is replaced:
+
+    z_y = s * (psi(m1 * theta_y + m2) - m3)
+
+(1, 0, 0) is NormFace, (m, 0, 0) SphereFace, (1, m, 0) ArcFace and (1, 0, m) CosFace; the combined
+form is ArcFace's eq. 4 (Deng et al., CVPR 2019). Angles and the margins m1, m2 are in radians
+(m1 multiplies an angle), m3 is a difference of cosines, s is the scale.
+
+The losses take cosines, as `lib.layers.CosineHead` outputs them, and integer labels. They compute
+in float32 whatever the precision policy is: in float16 a cosine close to 1 is 1.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+PACKAGE = "softmax_to_arcface"
+
+# A cosine of a float32 head exceeds 1 by a few 1e-7, one of a bfloat16 head by up to 0.008.
+_COSINE_TOLERANCE = 0.01
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+def softmax_cross_entropy(labels, logits):
+    """Return the cross-entropy of softmax(logits) with integer labels, one value a sample.
+
+    Written out from scratch and stable: the row's maximum is subtracted before `exp`, which
+    changes nothing in the quotient and keeps `exp` from overflowing. The gradient in the logits
+    is softmax(logits) - onehot(labels).
+
+    Args:
+        labels: class indices, shape (batch,) or (batch, 1), in any integer dtype or in the
+            float32 to which Keras converts them (exact up to 2**24).
+        logits: shape (batch, classes), any float dtype; computed in float32.
+
+    Returns:
+        A float32 tensor of shape (batch,). Usable as `model.compile(loss=softmax_cross_entropy)`.
+
+    Raises:
+        ValueError: labels that are not one index a sample, or (outside compiled code) that lie
+            outside [0, classes). Compiled for a CPU by TensorFlow such a label stops the
+            training with its value; on other backends and devices its loss is NaN.
+    """
+    logits = ops.cast(logits, "float32")
+    index, valid = _class_index(labels, logits)
+    # The maximum is only a shift: seen as a constant, the gradient is exactly softmax - onehot.
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    log_sum_exp = ops.log(ops.sum(ops.exp(logits), axis=-1))
+    # take_along_axis counts negative indices from the end; shifted, -1 is refused like any other.
+    index = ops.where(index < 0, index - logits.shape[-1], index)
+    target = ops.squeeze(ops.take_along_axis(logits, index[:, None], axis=-1), axis=-1)
+    return ops.where(valid, log_sum_exp - target, math.nan)
+
+
+def psi(angle):
+    """Return the cosine continued so that it keeps falling beyond pi.
+
+        psi(a) = (-1)**k * cos(a) - 2 * k,   k = floor(a / pi)
+
+    It equals cos(a) on [0, pi] and falls without a jump for every a >= 0, so a larger angle never
+    gives a larger logit. For a = m * theta with whole m it is eq. 7 of SphereFace (Liu et al.,
+    CVPR 2017).
+
+    Args:
+        angle: float tensor of any shape, in radians, >= 0.
+
+    Returns:
+        A tensor of the same shape and dtype.
+    """
+    k = ops.floor(angle / math.pi)
+    sign = 1.0 - 2.0 * ops.mod(k, 2.0)
+    return sign * ops.cos(angle) - 2.0 * k
+
+
+def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
+    """Return the target's cosine with its margin: psi(m1 * theta + m2) - m3, theta = arccos c.
+
+    The angle is arctan2(sqrt((1 - c)(1 + c)), c): near c = 1 a float32 `arccos` loses digits that
+    this form keeps. At c = +-1, and for a cosine that rounding left beyond, the value is the
+    limit's and the gradient is finite, where `arccos` would give NaN.
+
+    Args:
+        cosine: float tensor of any shape, computed in float32.
+        m1: factor on the angle (SphereFace).
+        m2: angle added, in radians (ArcFace).
+        m3: cosine subtracted (CosFace).
+
+    Returns:
+        A float32 tensor of the same shape, not yet multiplied by the scale.
+    """
+    cosine = ops.cast(cosine, "float32")
+    if m1 == 1.0 and m2 == 0.0:
+        return cosine - m3  # psi(arccos c) is c itself: no trigonometry
+    # The floor lies below (1 - c)(1 + c) of the float32 next to 1, so it acts at +-1 only. There
+    # it stops the gradient of the square root, which is infinite.
+    sine = ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), 1e-30))
+    theta = ops.arctan2(sine, cosine)
+    return psi(m1 * theta + m2) - m3
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MarginLoss(keras.losses.Loss):
+    """Cross-entropy over scaled cosines whose target carries the margins m1, m2 and m3.
+
+    ArcFace (Deng et al., CVPR 2019), eq. 4. The margin lives here and not in the model: the model
+    outputs plain cosines, so `metrics=["accuracy"]` and `predict` see no margin and need no label.
+
+    Args:
+        m1: factor on the target's angle, > 0; below 1 only with m2 >= (1 - m1) * pi.
+        m2: angle added to the target's, in radians, in [0, pi/2].
+        m3: cosine subtracted from the target's, in [0, 2].
+        scale: s, the length given to all embeddings, > 0.
+        reduction: as in every Keras loss; "sum_over_batch_size" is the mean.
+        name: name of the loss.
+
+    Call arguments:
+        labels: class indices, shape (batch,) or (batch, 1), any integer dtype or float32.
+        cosines: shape (batch, classes), the output of `lib.layers.CosineHead`.
+
+    Raises:
+        ValueError: at construction, for a margin or scale outside its range; in a call outside
+            compiled code, for a label outside [0, classes) or target cosines that are none.
+            Compiled for a CPU by TensorFlow a wrong label stops the training with its value. On
+            other backends and devices nothing can stop compiled code: the loss becomes NaN
+            instead of a plausible number.
+    """
+
+    def __init__(
+        self,
+        m1=1.0,
+        m2=0.0,
+        m3=0.0,
+        scale=64.0,
+        reduction="sum_over_batch_size",
+        name="margin_loss",
+    ):
+        # float32 also where keras.config.floatx() is less: see the module's docstring.
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.m1, self.m2, self.m3 = _checked_margins(m1, m2, m3)
+        self.scale = _checked_scale(scale)
+
+    def call(self, labels, cosines):
+        cosines = ops.cast(cosines, "float32")
+        index, valid = _class_index(labels, cosines)
+        rows = ops.arange(ops.shape(cosines)[0], dtype="int32")
+        safe = ops.clip(index, 0, cosines.shape[-1] - 1)
+        target = ops.squeeze(ops.take_along_axis(cosines, safe[:, None], axis=-1), axis=-1)
+        valid = ops.logical_and(valid, ops.abs(target) <= 1.0 + _COSINE_TOLERANCE)
+        logits = ops.scatter_update(
+            self.scale * cosines,
+            ops.stack([rows, safe], axis=-1),
+            self.scale * margin_logit(target, self.m1, self.m2, self.m3),
+        )
+        loss = ops.sparse_categorical_crossentropy(index, logits, from_logits=True)
+        return ops.where(valid, loss, math.nan)
+
+    def get_config(self):
+        return _config(self, "m1", "m2", "m3", "scale")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NormFaceLoss(MarginLoss):
+    """Scaled cosines without a margin: NormFace (Wang et al., ACM MM 2017), eq. 6.
+
+    Args:
+        scale: s, > 0; the paper prefers a learned one and names 20 or 30 for a fixed one.
+        reduction, name: as in `MarginLoss`.
+    """
+
+    def __init__(self, scale, reduction="sum_over_batch_size", name="normface_loss"):
+        super().__init__(scale=scale, reduction=reduction, name=name)
+
+    def get_config(self):
+        return _config(self, "scale")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SphereFaceLoss(MarginLoss):
+    """Multiplied angle: psi(margin * theta), SphereFace (Liu et al., CVPR 2017), eq. 7.
+
+    With a fixed scale in place of the paper's embedding length; `lib.models` has the paper's.
+
+    Args:
+        margin: m, a factor >= 1 without a unit, whole or not.
+        scale: s, > 0.
+        reduction, name: as in `MarginLoss`.
+    """
+
+    def __init__(
+        self, margin=4, scale=64.0, reduction="sum_over_batch_size", name="sphereface_loss"
+    ):
+        super().__init__(m1=margin, scale=scale, reduction=reduction, name=name)
+        self.margin = self.m1
+
+    def get_config(self):
+        return _config(self, "margin", "scale")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CosFaceLoss(MarginLoss):
+    """Subtracted cosine: cos(theta) - margin, CosFace (Wang et al., CVPR 2018), eq. 4.
+
+    Args:
+        margin: m, a difference of cosines in [0, 2].
+        scale: s, > 0.
+        reduction, name: as in `MarginLoss`.
+    """
+
+    def __init__(
+        self, margin=0.35, scale=64.0, reduction="sum_over_batch_size", name="cosface_loss"
+    ):
+        super().__init__(m3=margin, scale=scale, reduction=reduction, name=name)
+        self.margin = self.m3
+
+    def get_config(self):
+        return _config(self, "margin", "scale")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ArcFaceLoss(MarginLoss):
+    """Added angle: cos(theta + margin), ArcFace (Deng et al., CVPR 2019), eq. 3.
+
+    Beyond theta + margin = pi the paper's cosine would rise again; `psi` goes on falling.
+
+    Args:
+        margin: m, in radians, in [0, pi/2]; 0.5 is 28.6 degrees.
+        scale: s, > 0.
+        reduction, name: as in `MarginLoss`.
+    """
+
+    def __init__(
+        self, margin=0.5, scale=64.0, reduction="sum_over_batch_size", name="arcface_loss"
+    ):
+        super().__init__(m2=margin, scale=scale, reduction=reduction, name=name)
+        self.margin = self.m2
+
+    def get_config(self):
+        return _config(self, "margin", "scale")
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CombinedMarginLoss(MarginLoss):
+    """All three margins: cos(m1 * theta + m2) - m3, ArcFace (Deng et al., CVPR 2019), eq. 4.
+
+    Args:
+        m1, m2, m3, scale, reduction, name: as in `MarginLoss`; the margins have no default.
+    """
+
+    def __init__(
+        self,
+        m1,
+        m2,
+        m3,
+        scale=64.0,
+        reduction="sum_over_batch_size",
+        name="combined_margin_loss",
+    ):
+        super().__init__(m1, m2, m3, scale, reduction, name)
+
+
+def _config(loss, *arguments):
+    """Return the arguments of a loss as its `get_config` has them."""
+    config = keras.losses.Loss.get_config(loss)
+    return {**config, **{name: getattr(loss, name) for name in arguments}}
+
+
+def _checked_margins(m1, m2, m3):
+    """Return the margins as floats, or say which one cannot be meant."""
+    m1, m2, m3 = float(m1), float(m2), float(m3)
+    if not (math.isfinite(m1) and m1 > 0):
+        raise ValueError(
+            f"m1 multiplies the angle and must be positive, got {m1}; 1 means no such margin."
+        )
+    if not m2 <= math.pi / 2:
+        raise ValueError(
+            f"m2 adds an angle in radians and must not exceed pi/2 = 1.571, got {m2}. Did you "
+            f"mean degrees? {m2} degrees are {math.radians(m2):.4f} radians: math.radians({m2})."
+        )
+    if m2 < max(0.0, (1.0 - m1) * math.pi):
+        raise ValueError(
+            f"With m1 = {m1} and m2 = {m2} the target logit would exceed the plain one, a bonus "
+            f"in place of a margin: choose m2 >= {max(0.0, (1.0 - m1) * math.pi):.4f} or a larger "
+            "m1."
+        )
+    if not 0.0 <= m3 <= 2.0:
+        raise ValueError(
+            f"m3 is subtracted from a cosine and must lie in [0, 2], got {m3}; CosFace uses 0.35. "
+            "The scale multiplies it later."
+        )
+    return m1, m2, m3
+
+
+def _checked_scale(scale):
+    """Return the scale as a float, or say why it cannot be one."""
+    scale = float(scale)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be a positive number, got {scale}; the papers use 16 to 64.")
+    return scale
+
+
+def _class_index(labels, logits):
+    """Return labels as an int32 index of shape (batch,) and whether each is a class."""
+    labels = ops.convert_to_tensor(labels)
+    if len(logits.shape) != 2 or logits.shape[-1] is None:
+        raise ValueError(
+            f"Expected logits or cosines of shape (batch, classes), got {tuple(logits.shape)}."
+        )
+    if len(labels.shape) > 2 or (len(labels.shape) == 2 and labels.shape[-1] != 1):
+        raise ValueError(
+            "Expected one class index a sample, labels of shape (batch,) or (batch, 1), got "
+            f"{tuple(labels.shape)}. One-hot labels become indices by argmax(axis=-1)."
+        )
+    # Not squeeze: it would also drop the batch axis of a batch of one.
+    labels = ops.reshape(labels, (-1,))
+    num_classes = logits.shape[-1]
+    index = ops.cast(labels, "int32")
+    in_range = ops.logical_and(index >= 0, index < num_classes)
+    # Casting back also finds what is no whole number: 0.5 and NaN.
+    valid = ops.logical_and(in_range, ops.cast(index, labels.dtype) == labels)
+    return index, valid
