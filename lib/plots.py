@@ -1,0 +1,358 @@
+"""The pictures of the course: the same few, drawn the same way, in every lesson.
+
+A plotting function draws into axes that it is given and returns them; `new_figure` makes the axes
+and `show` puts a figure into the notebook, live where ipympl is there, with its description for
+readers who do not see it.
+"""
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.colors import to_rgb
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patheffects import withStroke
+
+from .evaluation import angles_to_centres
+
+# Ten colours that stay apart for readers with colour-vision deficiencies (M. A. Petroff,
+# arXiv:2107.02270, table 1). The digit itself, as the marker, is always there as a second cue.
+COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+# The same, darkened: outlines that keep the pale ones readable on white.
+EDGES = tuple(tuple(0.55 * part for part in to_rgb(color)) for color in COLORS)
+INK = "#222222"
+OWN, OTHER = "#3f90da", "#e76300"
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def use_course_style():
+    """Set fonts, sizes and grid for every figure of this kernel; call it once, after `%matplotlib`."""
+    plt.ioff()
+    plt.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "font.size": 11,
+            "axes.titlesize": 12,
+            "axes.titleweight": "bold",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "legend.frameon": False,
+            "image.cmap": "Greys",
+        }
+    )
+
+
+def new_figure(name, columns=1, rows=1, width=7.0, height=4.5, **subplot_options):
+    """A figure and its axes; running the same cell again reuses the figure instead of adding one.
+
+    Args:
+        name: the figure's name, unique in the notebook.
+        columns, rows: how many axes.
+        width, height: of the whole figure, in inches at 100 dots an inch.
+        **subplot_options: passed to `plt.subplots`.
+
+    Returns:
+        The figure, and one axes or an array of them, as `plt.subplots` returns them.
+    """
+    fig, axes = plt.subplots(
+        rows,
+        columns,
+        num=name,
+        clear=True,
+        figsize=(width, height),
+        layout="constrained",
+        **subplot_options,
+    )
+    if _is_live(fig):
+        fig.canvas.header_visible = False
+        # Without this a figure stays blank while cells behind it are queued ("Run All"): ipympl
+        # would wait for a message from the browser that the busy kernel does not read.
+        fig.canvas.syncing_data_url = False
+    return fig, axes
+
+
+def show(fig, alt):
+    """Put a figure into the notebook, with a sentence that describes it to those who cannot see it.
+
+    Raises:
+        ValueError: if the description is missing or too short to describe anything.
+    """
+    if len(alt.split()) < 5:
+        raise ValueError(f"describe the figure in a sentence: alt={alt!r} says too little.")
+    canvas_or_figure = fig.canvas if _is_live(fig) else fig
+    display(canvas_or_figure, metadata={"image/png": {"alt": alt}})
+
+
+def _is_live(fig):
+    """Whether the figure belongs to ipympl, the backend of figures one can touch."""
+    return hasattr(fig.canvas, "syncing_data_url")
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def plot_images(ax, images, columns, titles=None):
+    """Tile images (N, height, width[, 1]) in `[0, 1]` into one axes, `columns` in a row."""
+    images = np.asarray(images).reshape(len(images), *images.shape[1:3])
+    rows = -(-len(images) // columns)
+    height, width = images.shape[1:]
+    sheet = np.zeros((rows * (height + 2), columns * (width + 2)))
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + 2) + 1, (i % columns) * (width + 2) + 1
+        sheet[top : top + height, left : left + width] = image
+        if titles is not None:
+            ax.text(left + width / 2, top - 1, titles[i], ha="center", va="bottom", fontsize=9)
+    ax.imshow(sheet, vmin=0, vmax=1, interpolation="nearest")
+    ax.set_axis_off()
+    return ax
+
+
+# --- embeddings -----------------------------------------------------------------------------------
+
+
+def plot_embeddings(ax, embeddings, labels, weights=None):
+    """Draw 2-D embeddings, each as its digit, and the directions of the class weights.
+
+    Args:
+        ax: 2-D axes.
+        embeddings: (N, 2).
+        labels: (N,) class numbers 0 to 9.
+        weights: (2, C) class weights, one column a class; None draws no arrows.
+    """
+    _scatter_digits(ax, embeddings, labels)
+    limit = 1.08 * np.abs(embeddings).max()
+    if weights is not None:
+        length = 0.95 * limit
+        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
+            ax.plot(*zip((0, 0), length * direction), color=COLORS[label], lw=1.2, zorder=1)
+    ax.plot(0, 0, "+", color=INK, ms=9)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$", title="embeddings")
+    return ax
+
+
+def plot_unit_circle(ax, embeddings, labels, weights=None):
+    """Draw only the directions of 2-D embeddings: a petal for each class, on the unit circle.
+
+    A petal is the density of the class's directions, all ten to one scale: a narrow petal is a
+    class whose members agree. Arrows are the class weights' directions.
+
+    Args as for `plot_embeddings`.
+    """
+    angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
+    grid = np.linspace(-np.pi, np.pi, 1441)
+    densities = [_circular_density(angles[labels == c], grid) for c in range(10)]
+    scale = 0.75 / max(density.max() for density in densities)
+    for label, density in enumerate(densities):
+        radius, color = 1 + scale * density, COLORS[label]
+        ax.fill(radius * np.cos(grid), radius * np.sin(grid), color=color, alpha=0.55, lw=0)
+        ax.plot(radius * np.cos(grid), radius * np.sin(grid), color=EDGES[label], lw=0.8)
+        peak = grid[density.argmax()]
+        _write_digit(ax, 1.12 + scale * density.max(), peak, label)
+    ax.fill(np.cos(grid), np.sin(grid), color="white", zorder=2)
+    ax.plot(np.cos(grid), np.sin(grid), color=INK, lw=0.8, zorder=3)
+    if weights is not None:
+        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
+            _draw_arrow(ax, 0.97 * direction, COLORS[label])
+            _write_digit(ax, 0.62, np.arctan2(direction[1], direction[0]), label, size=9)
+    ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title="directions on the unit circle")
+    ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    return ax
+
+
+def plot_unit_sphere(ax, embeddings, labels, weights=None):
+    """Draw the directions of 3-D embeddings on the unit sphere, class weights as arrows.
+
+    Args:
+        ax: 3-D axes (`subplot_kw={"projection": "3d"}`).
+        embeddings: (N, 3).
+        labels: (N,) class numbers 0 to 9.
+        weights: (3, C) class weights, or None.
+    """
+    directions = _unit_rows(embeddings)
+    around, up = np.meshgrid(np.linspace(0, 2 * np.pi, 37), np.linspace(0, np.pi, 19))
+    sphere = (np.cos(around) * np.sin(up), np.sin(around) * np.sin(up), np.cos(up))
+    ax.plot_wireframe(*sphere, color=INK, alpha=0.08, lw=0.6)
+    for label in range(10):
+        members = directions[labels == label]
+        ax.scatter(
+            *members.T, s=26, marker=f"${label}$", color=COLORS[label], ec=EDGES[label], lw=0.4
+        )
+    if weights is not None:
+        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
+            ax.quiver(0, 0, 0, *direction, color=COLORS[label], arrow_length_ratio=0.1)
+            ax.text(*(1.15 * direction), str(label), color=INK, weight="bold", ha="center")
+    ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", zlabel=r"$x_3/\|x\|$")
+    ax.set(title="directions on the unit sphere", box_aspect=(1, 1, 1))
+    return ax
+
+
+def plot_angle_histogram(ax, embeddings, labels, centres):
+    """Compare the angle to the own class's centre with the angles to the other classes' centres.
+
+    Args:
+        ax: 2-D axes.
+        embeddings: (N, D).
+        labels: (N,) class numbers.
+        centres: (C, D), one row a class, as `lib.evaluation.class_centres` gives them.
+    """
+    angles = np.degrees(angles_to_centres(embeddings, centres))
+    own = np.eye(len(centres), dtype=bool)[labels]
+    bins = np.linspace(0, 180, 61)
+    own_share, other_share = (np.histogram(angles[mask], bins)[0] for mask in (own, ~own))
+    ax.stairs(own_share / own_share.max(), bins, fill=True, color=OWN, label="own class")
+    ax.stairs(other_share / other_share.max(), bins, color=OTHER, lw=1.6, hatch="///",
+              label="other classes")  # fmt: skip
+    ax.set(xlim=(0, 180), xticks=range(0, 181, 30), yticks=(0, 0.5, 1))
+    ax.set(xlabel="angle to a class centre (degrees)", ylabel="count / highest count")
+    ax.set(title="angles to the centres")
+    ax.legend()
+    return ax
+
+
+def three_pictures(name, embeddings, labels, centres, weights=None):
+    """The three pictures that every lesson shows, for 2-D or 3-D embeddings, in one figure.
+
+    Embeddings, their directions on the circle (or sphere) with the class-weight directions, and
+    the angles to own and other class centres. Arguments as for the three plotting functions.
+
+    Returns:
+        The figure; pass it to `show`.
+    """
+    fig, axes = new_figure(name, columns=3, width=10.5, height=3.7)
+    plot_embeddings(axes[0], embeddings, labels, weights)
+    plot_unit_circle(axes[1], embeddings, labels, weights)
+    plot_angle_histogram(axes[2], embeddings, labels, centres)
+    return fig
+
+
+def plot_decision_regions(ax, predict, embeddings, labels, resolution=300):
+    """Colour the plane of 2-D embeddings by the class that a head would choose there.
+
+    Args:
+        ax: 2-D axes.
+        predict: from embeddings (N, 2) to one score a class (N, C); the largest wins. A Keras head
+            is such a function.
+        embeddings: (N, 2), drawn on top, each as its digit.
+        labels: (N,) class numbers.
+        resolution: points along each side of the grid.
+    """
+    limit = 1.08 * np.abs(embeddings).max()
+    side = np.linspace(-limit, limit, resolution, dtype="float32")
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    winner = keras.ops.convert_to_numpy(predict(grid)).argmax(axis=-1)
+    colors = np.array([to_rgb(color) for color in COLORS])
+    picture = (0.35 * colors + 0.65)[winner].reshape(resolution, resolution, 3)
+    extent = (-limit, limit, -limit, limit)
+    ax.imshow(picture, extent=extent, origin="lower", interpolation="nearest", aspect="equal")
+    _scatter_digits(ax, embeddings, labels)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
+    ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$", title="decision regions")
+    return ax
+
+
+def tsne(embeddings, seed=0):
+    """Lay embeddings (N, D) out in the plane by t-SNE on their cosine distances: (N, 2).
+
+    van der Maaten and Hinton, JMLR 2008, in scikit-learn's version, started from the first two
+    principal components so that a seed gives one picture.
+    """
+    from sklearn.manifold import TSNE
+
+    layout = TSNE(metric="cosine", init="pca", perplexity=30, random_state=seed)
+    return layout.fit_transform(_unit_rows(embeddings))
+
+
+def plot_tsne(ax, points, labels, images=None):
+    """Draw a t-SNE layout (N, 2), each point as its digit; with `images`, hovering shows the image."""
+    _scatter_digits(ax, points, labels)
+    for label in range(10):
+        x, y = np.median(points[labels == label], axis=0)
+        ax.text(x, y, str(label), ha="center", va="center", fontsize=18, weight="bold",
+                color=INK, path_effects=[withStroke(linewidth=4, foreground="white")])  # fmt: skip
+    ax.set(xticks=(), yticks=(), xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
+    ax.set(title="t-SNE", aspect="equal")
+    if images is not None:
+        show_image_on_hover(ax, points, images)
+    return ax
+
+
+def show_image_on_hover(ax, points, images):
+    """Show the image that belongs to the point under the mouse pointer, in a live figure."""
+    thumbnail = OffsetImage(np.zeros(images.shape[1:3]), zoom=2, cmap="Greys", clim=(0, 1))
+    box = AnnotationBbox(thumbnail, (0, 0), xybox=(40, 40), boxcoords="offset points", pad=0.2)
+    box.set_visible(False)
+    ax.add_artist(box)
+
+    def on_move(event):
+        nearest = _nearest_point(ax, points, event) if event.inaxes is ax else None
+        if nearest is None and not box.get_visible():
+            return
+        box.set_visible(nearest is not None)
+        if nearest is not None:
+            thumbnail.set_data(images[nearest].squeeze())
+            box.xy = points[nearest]
+        ax.figure.canvas.draw_idle()
+
+    ax.figure.canvas.mpl_connect("motion_notify_event", on_move)
+
+
+def _nearest_point(ax, points, event, within_pixels=12):
+    """The number of the point under the pointer, or None if none is near."""
+    distances = np.hypot(*(ax.transData.transform(points) - (event.x, event.y)).T)
+    nearest = int(distances.argmin())
+    return nearest if distances[nearest] <= within_pixels else None
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def plot_loss_curves(ax, histories, quantity="loss"):
+    """Draw one line for each training: `histories` maps a name to a Keras `History`."""
+    markers = "os^Dv"
+    for i, (name, history) in enumerate(histories.items()):
+        values = history.history[quantity]
+        epochs = range(1, len(values) + 1)
+        ax.plot(epochs, values, marker=markers[i % len(markers)], color=COLORS[i], label=name)
+    ax.set(xlabel="epoch", ylabel=f"training {quantity}", title=f"training {quantity}")
+    ax.set_xticks(epochs)
+    ax.set_ylim(bottom=0)
+    ax.legend()
+    return ax
+
+
+# --- small drawing helpers ------------------------------------------------------------------------
+
+
+def _unit_rows(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _scatter_digits(ax, points, labels):
+    for label in range(10):
+        x, y = points[labels == label].T
+        ax.scatter(x, y, s=30, marker=f"${label}$", color=COLORS[label], ec=EDGES[label], lw=0.4)
+
+
+def _circular_density(angles, grid, concentration=400.0):
+    """A smoothed histogram of angles on the circle (a von Mises kernel about 3° wide)."""
+    kernel = np.exp(concentration * (np.cos(grid[:, None] - angles) - 1))
+    return kernel.mean(axis=1) * np.sqrt(concentration / (2 * np.pi))
+
+
+def _write_digit(ax, radius, angle, label, size=11):
+    ax.text(radius * np.cos(angle), radius * np.sin(angle), str(label), ha="center", va="center",
+            fontsize=size, weight="bold", color=INK, zorder=6,
+            path_effects=[withStroke(linewidth=3, foreground="white")])  # fmt: skip
+
+
+def _draw_arrow(ax, tip, color):
+    arrow = {"arrowstyle": "-|>", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=tip, xytext=(0, 0), arrowprops=arrow, zorder=4)

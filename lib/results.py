@@ -1,0 +1,202 @@
+"""Recorded runs: what several seeds gave, so that a lesson need not train them again.
+
+`python -m lib.results` (or `make results`) trains every run in `RUNS` over its seeds and writes
+`data/results.json`. It saves after each seed and skips what is already there, so it can be stopped
+and started again. A record carries a fingerprint of the code it came from: when that code changes,
+the record is stale, a test says so, and the command trains it anew.
+"""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+from . import backbones, evaluation, losses, training
+from .data import course_mode, load_digits
+from .fingerprint import fingerprint
+
+RESULTS_FILE = Path(__file__).resolve().parent.parent / "data" / "results.json"
+SEEDS = (0, 1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One named configuration: everything that decides its numbers except the seed."""
+
+    title: str
+    embedding_dim: int
+    backbone: str = "build_backbone"
+    loss: str = "softmax_cross_entropy"
+    seeds: tuple = SEEDS
+
+    def build(self):
+        """An untrained model of this run; seed the random numbers before you call it."""
+        backbone = getattr(backbones, self.backbone)(embedding_dim=self.embedding_dim)
+        return keras.Sequential([backbone, keras.layers.Dense(10, name="head")])
+
+    def train(self, seed, digits, verbose=True):
+        """A trained model of this run."""
+        training.set_seed(seed)
+        model = self.build()
+        training.train(model, digits, getattr(losses, self.loss), verbose=verbose)
+        return model
+
+
+RUNS = {
+    "softmax-2d": Run("softmax, 2-D", embedding_dim=2),
+    "softmax-20d": Run("softmax, 20-D", embedding_dim=20),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run gave over its seeds: `rows[seed][value]`, with the mean and range of each value."""
+
+    title: str
+    rows: dict = field(repr=False)
+
+    def values(self, name):
+        """The recorded values of one scoreboard column, one for each seed."""
+        return [row[name] for row in self.rows.values()]
+
+    def mean(self, name):
+        return statistics.fmean(self.values(name))
+
+    def spread(self, name):
+        """The sample standard deviation over the seeds."""
+        return statistics.stdev(self.values(name))
+
+    def band(self, name):
+        """Where a fresh run is expected: the recorded range, widened by its own width on each side.
+
+        With five seeds that is about three and a half standard deviations either way: wide enough
+        for another machine's arithmetic, too narrow for a different loss.
+        """
+        low, high = min(self.values(name)), max(self.values(name))
+        return low - (high - low), high + (high - low)
+
+
+def recorded(name, mode=None):
+    """The record of run `name` in this mode.
+
+    Raises:
+        KeyError: if nothing is recorded under that name; the message says how to record it.
+    """
+    mode = mode or course_mode()
+    entry = read_results().get(mode, {}).get(name)
+    if entry is None:
+        command = "make results FULL=1" if mode == "full" else "make results"
+        raise KeyError(f"no record of {name!r} in {mode} mode: `{command}` trains and records it.")
+    return Record(entry["title"], entry["rows"])
+
+
+def read_results(path=RESULTS_FILE):
+    """The whole record as a dictionary: mode → run → entry. Empty if there is no file yet."""
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Restore it with `git checkout -- data/results.json`, or "
+            "delete it and run `make results`."
+        ) from error
+
+
+def write_results(results, path=RESULTS_FILE):
+    """Write the record in one step, so that an interruption leaves the old file whole."""
+    text = json.dumps(results, indent=1, sort_keys=True) + "\n"
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def is_current(name, entry):
+    """Whether a recorded entry came from the code, the settings and the seeds of today."""
+    run = RUNS[name]
+    seeds = {str(seed) for seed in run.seeds}
+    return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
+
+
+def run_fingerprint(run):
+    """A hash of the run's settings and of all code in `lib` that its numbers come from."""
+    roots = [
+        ("results", "Run"),
+        ("data", "load_digits"),
+        ("evaluation", "evaluate_model"),
+        ("backbones", run.backbone),
+        ("losses", run.loss),
+    ]
+    return fingerprint(roots, _settings(run))
+
+
+def record_all(mode=None, names=tuple(RUNS), path=RESULTS_FILE):
+    """Train what is missing or stale among the named runs, saving after each seed."""
+    mode = mode or course_mode()
+    digits = None
+    for name in names:
+        run = RUNS[name]
+        entry = _entry_to_continue(read_results(path).get(mode, {}).get(name), run)
+        missing = [seed for seed in run.seeds if str(seed) not in entry["rows"]]
+        print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
+        for seed in missing:
+            digits = digits or load_digits(mode)
+            started = time.perf_counter()
+            model = run.train(seed, digits, verbose=False)
+            seconds = round(time.perf_counter() - started, 1)
+            row = asdict(evaluation.evaluate_model(model, digits))
+            entry["rows"][str(seed)] = {key: round(float(v), 6) for key, v in row.items()}
+            entry["train_seconds"][str(seed)] = seconds
+            results = read_results(path)
+            results.setdefault(mode, {})[name] = entry | _summary(entry["rows"])
+            write_results(results, path)
+            print(f"  seed {seed}: {seconds} s, {entry['rows'][str(seed)]}", flush=True)
+
+
+def _entry_to_continue(entry, run):
+    """The recorded entry if it is of today's code, without seeds no longer asked for; else a new one."""
+    current = run_fingerprint(run)
+    if entry is None or entry.get("fingerprint") != current:
+        entry = {"rows": {}, "train_seconds": {}}
+    wanted = {str(seed) for seed in run.seeds}
+    return {
+        "title": run.title,
+        "settings": _settings(run),
+        "fingerprint": current,
+        "versions": _versions(),
+        "rows": {seed: row for seed, row in entry["rows"].items() if seed in wanted},
+        "train_seconds": {s: v for s, v in entry["train_seconds"].items() if s in wanted},
+    }
+
+
+def _summary(rows):
+    columns = {key: [row[key] for row in rows.values()] for key in next(iter(rows.values()))}
+    return {
+        "mean": {key: round(statistics.fmean(v), 6) for key, v in columns.items()},
+        "spread": {
+            key: round(statistics.stdev(v), 6) if len(v) > 1 else 0.0 for key, v in columns.items()
+        },
+    }
+
+
+def _settings(run):
+    return {key: value for key, value in asdict(run).items() if key not in ("title", "seeds")}
+
+
+def _versions():
+    packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version()} | packages
+
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(RUNS)
+    if unknown:
+        sys.exit(f"no run named {', '.join(sorted(unknown))}; there are: {', '.join(RUNS)}")
+    record_all(names=sys.argv[1:] or tuple(RUNS))
