@@ -1,0 +1,72 @@
+# The commands of the course. Each makes what it needs, from a fresh copy: Python 3.11 to 3.13,
+# make and a package registry are enough. Lines that begin with two signs are what `make` prints.
+#
+## make lab      open the course in JupyterLab            PORT=8888   the port to use
+## make test     run the unit tests and every notebook
+## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
+## make results  train the recorded runs                  FULL=1      on all of MNIST
+## make data     fetch all of MNIST to data/
+## make bench    measure the speed of the losses
+## make lint     check the style of the code
+## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
+## make clean    delete the environment and caches
+##
+## Everywhere:   VENV=.venv           the folder of the environment
+##               PYTHON=python3.12    the Python to make it with
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?=
+NB ?=
+FULL ?=
+UPGRADE ?=
+
+PY = "$(VENV)/bin/python"
+
+# Any Python 3 that starts; bootstrap.py looks for one that suits, or says what is wrong.
+ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null && echo $$p && break; done))
+NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13."
+
+# Nothing that runs here writes into the checkout, unless that is its purpose.
+export PYTHONDONTWRITEBYTECODE = 1
+unexport PYTHONHOME PYTHONPATH
+
+.PHONY: help environment lab test render results data bench lint lock clean
+
+help:
+	@sed -n 's/^##\( \|$$\)//p' Makefile
+
+environment:
+	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
+	"$$python" lib/tools/bootstrap.py $(if $(PYTHON),--this-python) "$(VENV)"
+
+lab: environment
+	@$(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)")
+
+test: environment
+	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks
+
+render: environment
+	@$(PY) lib/tools/render.py $(NB)
+
+results: environment
+	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.results
+
+data: environment
+	@$(PY) -m lib.data
+
+bench: environment
+	@$(PY) tests/bench.py
+
+lint: environment
+	$(PY) -m ruff check --no-cache .
+	$(PY) -m ruff format --check --no-cache .
+
+lock:
+	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
+	"$$python" lib/tools/lock.py $(if $(filter 1,$(UPGRADE)),--upgrade)
+
+clean:
+	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
+	"$$python" lib/tools/clean.py "$(VENV)"

@@ -1,0 +1,53 @@
+"""Delete what the other commands made: the environment, caches and build/.
+
+    python lib/tools/clean.py [VENV]
+
+An environment that somebody made elsewhere is left alone, and so is data/mnist.npz.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import bootstrap
+
+CACHES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis")
+CACHES += (".benchmarks",)
+
+
+def is_ours(venv, root):
+    """Whether the folder is an environment that this project made, or one inside its checkout."""
+    venv = Path(venv)
+    if bootstrap.read_stamp(venv).get("created"):
+        return True
+    return root in venv.resolve().parents and (venv / "pyvenv.cfg").exists()
+
+
+def leftovers(root, keep):
+    """The caches and build/ below `root`, without looking into the folders in `keep`."""
+    for folder, names, _ in os.walk(root):
+        for name in list(names):
+            path = Path(folder, name)
+            if name in CACHES or path == root / "build":
+                yield path
+            if name in CACHES or name == ".git" or path.resolve() in keep:
+                names.remove(name)
+
+
+def main(arguments=None):
+    given = sys.argv[1:] if arguments is None else arguments
+    venv, root = Path(given[0] if given else ".venv"), Path(bootstrap.ROOT)
+    if is_ours(venv, root):
+        shutil.rmtree(venv)
+        print(f"Deleted {venv}")
+    elif venv.exists():
+        print(f"Left alone: {venv} was not made by this project.")
+    for path in leftovers(root, {venv.resolve()}):
+        shutil.rmtree(path)
+        print(f"Deleted {path.relative_to(root)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
