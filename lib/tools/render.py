@@ -1,0 +1,337 @@
+"""Execute notebooks in lesson mode and store their cleaned outputs in place.
+
+    python lib/tools/render.py [NOTEBOOK ...]
+
+Without names, every lesson and every notebook of solutions. Before that, the exercises are copied
+from the solutions into the lessons, the lines of links are brought up to date, and cells get
+readable ids. A notebook is replaced only when all of that has worked.
+"""
+
+import argparse
+import base64
+import contextlib
+import io
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import exercises
+import navigation
+import private_state
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = ROOT / "notebooks"
+SOLUTIONS = LESSONS / "solutions"
+CELL_TIMEOUT = 1200  # seconds
+COLOURS = 64
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_TEXT = "[interactive controls: run this cell]"
+TEXTS = ("text/html", "text/markdown", "text/latex", "text/plain")
+CELL_METADATA = ("tags", "jupyter", "slideshow", "jp-MarkdownHeadingCollapsed")
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+
+
+class Problem(Exception):
+    """A notebook that cannot be rendered; the text says which, where and why."""
+
+
+def shown(path):
+    """A path as a person would type it."""
+    path = Path(path).resolve()
+    return path.relative_to(ROOT) if ROOT in path.parents else path
+
+
+# --- readable ids ---------------------------------------------------------------------------------
+
+
+def is_readable(cell_id):
+    """Whether a cell's id is words joined by hyphens, not what an editor drew at random."""
+    words = re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", cell_id or "")
+    random = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4,}){0,4}", cell_id or "")
+    return bool(words) and not random
+
+
+def slug(text):
+    """A heading as an id: "2 · What you saw" becomes "what-you-saw"."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    while words and words[0].isdigit():
+        words.pop(0)
+    name = "-".join(words)[:40].rstrip("-")
+    return name if is_readable(name) else f"cell-{name}".rstrip("-")
+
+
+def name_cells(notebook):
+    """Give each cell without a readable, unique id one: the nearest heading and an ordinal."""
+    counts = {}
+    for cell in notebook.cells:
+        counts[cell.get("id")] = counts.get(cell.get("id"), 0) + 1
+    taken = {cell_id for cell_id, count in counts.items() if is_readable(cell_id)}
+    seen, heading = set(), "start"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = re.search(r"^#+ +(.+)$", cell.source, re.MULTILINE)
+            heading = slug(found.group(1)) if found else heading
+        if is_readable(cell.get("id")) and cell.id not in seen:
+            seen.add(cell.id)
+            continue
+        name, ordinal = heading, 1
+        while name in taken:
+            ordinal += 1
+            name = f"{heading}-{ordinal}"
+        cell.id = name
+        taken.add(name)
+        seen.add(name)
+
+
+# --- clean outputs --------------------------------------------------------------------------------
+
+
+def shrink(png):
+    """A base64 PNG with a palette of at most 64 colours, on white; base64 again."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    if image.mode != "P":
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image).convert("RGB")
+    if image.mode != "P" or len(image.getcolors()) > COLOURS:
+        image = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    file = io.BytesIO()
+    image.save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def overwrite(text):
+    """Text as a terminal leaves it: a carriage return starts the line again."""
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
+
+
+def clean_output(output):
+    """The output as it is stored, or None if it is not."""
+    if output.output_type == "stream":
+        if output.name == "stderr":
+            return None
+        output.text = overwrite(output.text)
+        return output if output.text.strip() else None
+    if output.output_type not in ("display_data", "execute_result"):
+        return output
+    data, alt = output.data, output.metadata.get("image/png", {}).get("alt")
+    if "image/png" in data:
+        output.data = {
+            "image/png": shrink(data["image/png"]),
+            "text/plain": alt or "[figure]",
+        }
+        output.metadata = {"image/png": {"alt": alt}} if alt else {}
+    elif WIDGET in data:
+        output.data, output.metadata = {"text/plain": WIDGET_TEXT}, {}
+    else:
+        output.data = {kind: data[kind] for kind in TEXTS if kind in data}
+        output.metadata = {}
+        if not output.data:
+            return None
+    output.data, output.metadata = map(nbformat.from_dict, (output.data, output.metadata))
+    return output
+
+
+def clean_cell(cell):
+    """Keep of a cell's metadata and outputs what belongs into the repository, in place."""
+    cell.metadata = nbformat.from_dict(
+        {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+    )
+    if cell.cell_type != "code":
+        return
+    outputs = []
+    for output in filter(None, map(clean_output, cell.outputs)):
+        if outputs and output.output_type == outputs[-1].output_type == "stream":
+            outputs[-1].text += output.text
+        else:
+            outputs.append(output)
+    cell.outputs = outputs
+
+
+def paths_in(text):
+    """The folders of this computer that a text gives away."""
+    folders = {str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()}
+    return sorted(folder for folder in folders if len(folder) > 2 and folder in text)
+
+
+def clean(notebook):
+    """Clean an executed notebook in place.
+
+    Raises:
+        Problem: if an output holds a path of this computer.
+    """
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    number = 0
+    for cell in notebook.cells:
+        clean_cell(cell)
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        cell.execution_count = number
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = number
+            found = paths_in(str({k: v for k, v in output.items() if k != "image/png"}))
+            if found:
+                raise Problem(f"cell {cell.id} shows a folder of this computer: {found[0]}")
+
+
+# --- execute and store ----------------------------------------------------------------------------
+
+
+def execute(notebook, folder):
+    """Run a notebook from top to bottom in a fresh kernel whose folder is `folder`."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    current = []
+    client.on_cell_start = lambda cell, cell_index: current.append(cell.id)
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback or f"{error.ename}: {error.evalue}")
+        last = "\n    ".join(plain.strip().split("\n")[-8:])
+        raise Problem(f"cell {current[-1]} failed:\n    {last}") from None
+    except CellTimeoutError:
+        raise Problem(f"cell {current[-1]} took more than {CELL_TIMEOUT} seconds") from None
+    except DeadKernelError:
+        raise Problem(f"the kernel died in cell {current[-1]} (is there enough memory?)") from None
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                first = output.text.strip().split("\n")[0]
+                print(f"  dropped what cell {cell.id} wrote to stderr: {first[:100]}")
+
+
+def write_atomically(path, text):
+    """Replace a file by new text, or leave it exactly as it was."""
+    path = Path(path)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
+def read(path):
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError as error:
+        raise Problem(f"cannot be read: {error.strerror}") from None
+    except Exception as error:  # nbformat has many kinds for a file that is no notebook
+        raise Problem(f"is not a notebook: {str(error).splitlines()[0]}") from None
+
+
+def partner(path):
+    """The solutions of a lesson, or the lesson of solutions."""
+    return SOLUTIONS / path.name if path.parent == LESSONS else LESSONS / path.name
+
+
+def prepare(path):
+    """Read a notebook and bring everything but its outputs up to date."""
+    notebook = read(path)
+    name_cells(notebook)
+    if path.parent == LESSONS:
+        try:
+            if partner(path).exists():
+                solution = read(partner(path))
+                name_cells(solution)
+                exercises.sync(notebook, solution)
+            navigation.update(
+                notebook, navigation.line(path.name, navigation.lesson_titles(LESSONS))
+            )
+        except ValueError as error:
+            raise Problem(str(error)) from None
+    return notebook
+
+
+def render(path):
+    """Execute, clean and store one notebook; return seconds and bytes."""
+    began = time.monotonic()
+    notebook = prepare(path)
+    execute(notebook, path.parent)
+    clean(notebook)
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook) + "\n"
+    write_atomically(path, text)
+    return time.monotonic() - began, len(text.encode())
+
+
+def queue(names):
+    """The notebooks to render: those named and, of each pair, the other if it would change too."""
+    if not names:
+        return sorted(SOLUTIONS.glob("*.ipynb")) + sorted(LESSONS.glob("*.ipynb"))
+    paths = [Path(name).resolve() for name in names]
+    for path in list(paths):
+        other = partner(path)
+        if path.parent not in (LESSONS, SOLUTIONS):
+            raise Problem(f"{shown(path)}: is not in {shown(LESSONS)}/")
+        if other in paths or not (path.exists() and other.exists()):
+            continue
+        solution = path if path.parent == SOLUTIONS else other
+        new_ids = not all(is_readable(cell.get("id")) for cell in read(solution).cells)
+        if new_ids or (path == solution and exercises.sync(read(other), read(solution))):
+            paths.append(other)
+    return paths
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
+    parser.add_argument("notebooks", nargs="*", help="default: all")
+    options = parser.parse_args(arguments)
+    private_state.use()
+    os.environ["COURSE_MODE"] = "lesson"
+    path = None
+    try:
+        for path in queue(options.notebooks):
+            print(f"{shown(path)} ...", flush=True)
+            seconds, size = render(path)
+            print(f"  {seconds:.0f} s, {size / 1000:.0f} kB", flush=True)
+    except Problem as problem:
+        where = f"{shown(path)}: " if path else ""
+        print(f"{where}{problem}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{shown(path or LESSONS)} is as it was: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped; the notebook in work is as it was.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
