@@ -260,21 +260,27 @@ def partner(path):
     return SOLUTIONS / path.name if path.parent == LESSONS else LESSONS / path.name
 
 
+def sync_exercises(lesson, solution):
+    try:
+        return exercises.sync(lesson, solution)
+    except ValueError as error:
+        raise Problem(f"exercises: {error}") from None
+
+
 def prepare(path):
     """Read a notebook and bring everything but its outputs up to date."""
     notebook = read(path)
     name_cells(notebook)
     if path.parent == LESSONS:
+        if partner(path).exists():
+            solution = read(partner(path))
+            name_cells(solution)
+            sync_exercises(notebook, solution)
         try:
-            if partner(path).exists():
-                solution = read(partner(path))
-                name_cells(solution)
-                exercises.sync(notebook, solution)
-            navigation.update(
-                notebook, navigation.line(path.name, navigation.lesson_titles(LESSONS))
-            )
+            titles = navigation.lesson_titles(LESSONS)
         except ValueError as error:
             raise Problem(str(error)) from None
+        navigation.update(notebook, navigation.line(path.name, titles))
     return notebook
 
 
@@ -303,7 +309,7 @@ def queue(names):
             continue
         solution = path if path.parent == SOLUTIONS else other
         new_ids = not all(is_readable(cell.get("id")) for cell in read(solution).cells)
-        if new_ids or (path == solution and exercises.sync(read(other), read(solution))):
+        if new_ids or (path == solution and sync_exercises(read(other), read(solution))):
             paths.append(other)
     return paths
 
