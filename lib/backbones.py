@@ -97,5 +97,5 @@ def build_demo_20d_backbone(embedding_dim=20, input_shape=IMAGE_SHAPE):
 def _check_embedding_dim(embedding_dim):
     if embedding_dim < 1:
         raise ValueError(
-            f"embedding_dim must be at least 1, got {embedding_dim}: the course uses 2, 3, 20 and 64."
+            f"embedding_dim must be at least 1, got {embedding_dim}; the course uses 2, 3, 20, 64."
         )

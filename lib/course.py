@@ -65,7 +65,7 @@ def version_warnings(requirements=None, version_of=metadata.version, python=sys.
         if not requirement.specifier.contains(version, prereleases=True):
             yield (
                 f"{requirement.name} {version} is outside the tested range "
-                f"{requirement.specifier}: results may differ; requirements.lock has the tested set."
+                f"{requirement.specifier}: results may differ; install requirements.lock instead."
             )
 
 

@@ -71,6 +71,15 @@ class Digits:
     x_test: np.ndarray
     y_test: np.ndarray
 
+    def only(self, classes):
+        """Return the same digits without the images of any other class; labels stay as they are."""
+        kept = {}
+        for part in ("train", "clean", "test"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            mask = np.isin(y, list(classes))
+            kept |= {f"x_{part}": x[mask], f"y_{part}": y[mask]}
+        return dataclasses.replace(self, **kept)
+
     def __repr__(self):
         originals, copies = len(self.x_clean), len(self.x_train) // len(self.x_clean) - 1
         jitter = f" ({originals:,} originals and {copies} jittered copies of each)"

@@ -60,7 +60,7 @@ def _definitions(module):
 
 @cache
 def _imports(module):
-    """What a module imports from `lib`: local name → (module, name), with name None for a module."""
+    """What a module imports from `lib`: local name → (module, name); name is None for a module."""
     found = {}
     for node in _syntax_tree(module).body:
         if isinstance(node, ast.ImportFrom) and node.level == 1:

@@ -31,7 +31,7 @@ OWN, OTHER = "#3f90da", "#e76300"
 
 
 def use_course_style():
-    """Set fonts, sizes and grid for every figure of this kernel; call it once, after `%matplotlib`."""
+    """Set fonts and sizes for every figure of this kernel; call it once, after `%matplotlib`."""
     plt.ioff()
     plt.rcParams.update(
         {
@@ -129,9 +129,8 @@ def plot_embeddings(ax, embeddings, labels, weights=None):
     _scatter_digits(ax, embeddings, labels)
     limit = 1.08 * np.abs(embeddings).max()
     if weights is not None:
-        length = 0.95 * limit
-        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
-            ax.plot(*zip((0, 0), length * direction), color=COLORS[label], lw=1.2, zorder=1)
+        for label, tip in enumerate(0.95 * limit * _unit_rows(np.asarray(weights).T)):
+            ax.plot((0, tip[0]), (0, tip[1]), color=COLORS[label], lw=1.2, zorder=1)
     ax.plot(0, 0, "+", color=INK, ms=9)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$", title="embeddings")
@@ -271,7 +270,7 @@ def tsne(embeddings, seed=0):
 
 
 def plot_tsne(ax, points, labels, images=None):
-    """Draw a t-SNE layout (N, 2), each point as its digit; with `images`, hovering shows the image."""
+    """Draw a t-SNE layout (N, 2), each point as its digit; with `images`, hovering shows them."""
     _scatter_digits(ax, points, labels)
     for label in range(10):
         x, y = np.median(points[labels == label], axis=0)
