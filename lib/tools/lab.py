@@ -121,7 +121,7 @@ def server_arguments(port, screen):
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={ROOT}",
-        f"--ServerApp.preferred_dir={ROOT / 'notebooks'}",
+        f"--FileContentsManager.preferred_dir={ROOT / 'notebooks'}",
         f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}",
         # Browsers in a sandbox cannot read the file that Jupyter would otherwise have them open.
         "--ServerApp.use_redirect_file=False",

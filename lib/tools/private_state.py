@@ -18,6 +18,9 @@ FOLDERS = {
     "MPLCONFIGDIR": "matplotlib",
 }
 
+# Each kernel would print that it talks to this same computer without encryption.
+KERNEL_CONFIG = "c.IPKernelApp.log_level = 40\n"
+
 
 def base_folder():
     """A folder in the virtual environment, or a temporary one if that cannot be written to."""
@@ -39,6 +42,9 @@ def use(base=None):
         folder = base / name
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[variable] = str(folder)
+    profile = base / FOLDERS["IPYTHONDIR"] / "profile_default"
+    profile.mkdir(exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="utf-8")
     for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTERLAB_SETTINGS_DIR"):
         os.environ.pop(variable, None)
     return base
