@@ -22,7 +22,12 @@ from keras import ops
 PACKAGE = "softmax_to_arcface"
 
 # A cosine of a float32 head exceeds 1 by a few 1e-7, one of a bfloat16 head by up to 0.008.
-_COSINE_TOLERANCE = 0.01
+_LARGEST_COSINE = 1.01
+
+_SMALLEST_SINE = 1e-15
+
+# Up to here every whole number is exact in the float type to which labels were converted.
+_EXACT_UP_TO = {"bfloat16": 2**8, "float16": 2**11, "float32": 2**24}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -51,10 +56,7 @@ def softmax_cross_entropy(labels, logits):
     # The maximum is only a shift: seen as a constant, the gradient is exactly softmax - onehot.
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     log_sum_exp = ops.log(ops.sum(ops.exp(logits), axis=-1))
-    # take_along_axis counts negative indices from the end; shifted, -1 is refused like any other.
-    index = ops.where(index < 0, index - logits.shape[-1], index)
-    target = ops.squeeze(ops.take_along_axis(logits, index[:, None], axis=-1), axis=-1)
-    return ops.where(valid, log_sum_exp - target, math.nan)
+    return ops.where(valid, log_sum_exp - _pick(logits, index), math.nan)
 
 
 def psi(angle):
@@ -73,8 +75,12 @@ def psi(angle):
         A tensor of the same shape and dtype.
     """
     k = ops.floor(angle / math.pi)
-    sign = 1.0 - 2.0 * ops.mod(k, 2.0)
-    return sign * ops.cos(angle) - 2.0 * k
+    return _sign(angle) * ops.cos(angle) - 2.0 * k
+
+
+def _sign(angle):
+    """Return (-1)**k for k = floor(angle / pi)."""
+    return 1.0 - 2.0 * ops.mod(ops.floor(angle / math.pi), 2.0)
 
 
 def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
@@ -96,11 +102,63 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     cosine = ops.cast(cosine, "float32")
     if m1 == 1.0 and m2 == 0.0:
         return cosine - m3  # psi(arccos c) is c itself: no trigonometry
-    # The floor lies below (1 - c)(1 + c) of the float32 next to 1, so it acts at +-1 only. There
-    # it stops the gradient of the square root, which is infinite.
-    sine = ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), 1e-30))
-    theta = ops.arctan2(sine, cosine)
-    return psi(m1 * theta + m2) - m3
+    return psi(m1 * ops.arctan2(_sine(cosine), cosine) + m2) - m3
+
+
+def _sine(cosine):
+    """Return sin(arccos c), and at c = +-1 or beyond a number near 0 that does not depend on c.
+
+    The floor lies below (1 - c)(1 + c) of the float32 next to 1. At the ends themselves it keeps
+    out the derivative of the square root, which is infinite there.
+    """
+    return ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
+
+
+def _margin_slope(cosine, m1, m2):
+    """Return the derivative of `margin_logit` in the cosine: psi'(m1 theta + m2) m1 dtheta/dc."""
+    if m1 == 1.0 and m2 == 0.0:
+        return ops.ones_like(cosine)
+    sine = _sine(cosine)
+    angle = m1 * ops.arctan2(sine, cosine) + m2
+    slope = _sign(angle) * ops.sin(angle) * m1 / sine
+    return ops.where(sine > _SMALLEST_SINE, slope, 0.0)
+
+
+def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
+    """Return the cross-entropy of the margin logits, with its gradient in closed form.
+
+    With o = log sum exp of the other classes' logits, the loss is log(1 + exp(o - z_y)) and the
+    probability that is missing at the target is 1 - p_y = sigmoid(o - z_y). Neither subtracts
+    numbers close to each other, so a sample that is nearly perfect keeps its digits.
+
+    Automatic differentiation gives the same gradient but passes over (batch, classes) several
+    times more; the trigonometry is for the target alone either way. Only first derivatives.
+    """
+    last = cosines.shape[-1] - 1
+    index = ops.clip(index, 0, last)
+    places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
+
+    @ops.custom_gradient
+    def loss_of(cosines):
+        target = _pick(cosines, index)
+        own = scale * margin_logit(target, m1, m2, m3)
+        nothing = ops.full_like(target, -math.inf)
+        others = ops.scatter_update(scale * cosines, places, nothing)
+        largest = ops.max(others, axis=-1, keepdims=True)
+        exps = ops.exp(others - largest)
+        total = ops.sum(exps, axis=-1)
+        ahead = ops.log(total) + ops.squeeze(largest, axis=-1) - own
+
+        def gradient(*args, upstream=None):
+            if upstream is None:  # TensorFlow and JAX pass it by position, PyTorch by name
+                (upstream,) = args
+            missing = scale * upstream * ops.sigmoid(ahead)  # what the others share, s (1 - p_y)
+            of_others = exps * ops.expand_dims(missing / total, axis=-1)
+            return ops.scatter_update(of_others, places, -missing * _margin_slope(target, m1, m2))
+
+        return ops.softplus(ahead), gradient
+
+    return loss_of(cosines)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -147,16 +205,8 @@ class MarginLoss(keras.losses.Loss):
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
         index, valid = _class_index(labels, cosines)
-        rows = ops.arange(ops.shape(cosines)[0], dtype="int32")
-        safe = ops.clip(index, 0, cosines.shape[-1] - 1)
-        target = ops.squeeze(ops.take_along_axis(cosines, safe[:, None], axis=-1), axis=-1)
-        valid = ops.logical_and(valid, ops.abs(target) <= 1.0 + _COSINE_TOLERANCE)
-        logits = ops.scatter_update(
-            self.scale * cosines,
-            ops.stack([rows, safe], axis=-1),
-            self.scale * margin_logit(target, self.m1, self.m2, self.m3),
-        )
-        loss = ops.sparse_categorical_crossentropy(index, logits, from_logits=True)
+        valid = ops.logical_and(valid, _is_cosine(_pick(cosines, index)))
+        loss = _margin_cross_entropy(cosines, index, self.m1, self.m2, self.m3, self.scale)
         return ops.where(valid, loss, math.nan)
 
     def get_config(self):
@@ -305,21 +355,64 @@ def _checked_scale(scale):
 
 def _class_index(labels, logits):
     """Return labels as an int32 index of shape (batch,) and whether each is a class."""
-    labels = ops.convert_to_tensor(labels)
-    if len(logits.shape) != 2 or logits.shape[-1] is None:
+    if len(logits.shape) != 2 or logits.shape[-1] is None or logits.shape[-1] < 2:
         raise ValueError(
-            f"Expected logits or cosines of shape (batch, classes), got {tuple(logits.shape)}."
+            "Expected logits or cosines of shape (batch, classes) with at least two classes, got "
+            f"{tuple(logits.shape)}."
         )
+    labels = ops.convert_to_tensor(labels)
     if len(labels.shape) > 2 or (len(labels.shape) == 2 and labels.shape[-1] != 1):
         raise ValueError(
             "Expected one class index a sample, labels of shape (batch,) or (batch, 1), got "
             f"{tuple(labels.shape)}. One-hot labels become indices by argmax(axis=-1)."
         )
+    num_classes = logits.shape[-1]
+    dtype = keras.backend.standardize_dtype(labels.dtype)
+    if num_classes > _EXACT_UP_TO.get(dtype, num_classes):
+        raise ValueError(
+            f"Labels came as {dtype}, which is exact up to {_EXACT_UP_TO[dtype]} only: some of "
+            f"{num_classes} classes would be taken for their neighbours. Pass the labels as "
+            "integers and keep the loss in float32."
+        )
     # Not squeeze: it would also drop the batch axis of a batch of one.
     labels = ops.reshape(labels, (-1,))
-    num_classes = logits.shape[-1]
     index = ops.cast(labels, "int32")
     in_range = ops.logical_and(index >= 0, index < num_classes)
     # Casting back also finds what is no whole number: 0.5 and NaN.
     valid = ops.logical_and(in_range, ops.cast(index, labels.dtype) == labels)
+    row = _first_false(valid)
+    if row is not None:
+        raise ValueError(
+            f"Label {ops.convert_to_numpy(labels)[row]} of sample {row} is no class: with "
+            f"{num_classes} classes labels are whole numbers from 0 to {num_classes - 1}."
+        )
     return index, valid
+
+
+def _is_cosine(target):
+    """Return whether each target cosine is one, up to rounding."""
+    valid = ops.abs(target) <= _LARGEST_COSINE
+    row = _first_false(valid)
+    if row is not None:
+        raise ValueError(
+            f"The target cosine of sample {row} is {ops.convert_to_numpy(target)[row]}: the "
+            "margin losses take cosines in [-1, 1]. Let the model end in lib.layers.CosineHead "
+            "(without a softmax), and look for NaN or infinite embeddings if it does."
+        )
+    return valid
+
+
+def _pick(values, index):
+    """Return values[i, index[i]] for each row i."""
+    # take_along_axis counts negative indices from the end; so -1 is moved where it is refused.
+    index = ops.where(index < 0, index - values.shape[-1], index)
+    return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)
+
+
+def _first_false(flags):
+    """Return the position of the first False, or None if there is none or flags are symbols."""
+    try:
+        flags = ops.convert_to_numpy(flags)
+    except Exception:  # in a function that is being compiled; each backend has its own error
+        return None
+    return None if flags.all() else int(flags.argmin())
