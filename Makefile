@@ -42,7 +42,7 @@ environment:
 	"$$python" lib/tools/bootstrap.py $(if $(PYTHON),--this-python) "$(VENV)"
 
 lab: environment
-	@$(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)")
+	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)")
 
 test: environment
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks

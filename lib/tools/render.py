@@ -38,7 +38,7 @@ WIDGET_TEXT = "[interactive controls: run this cell]"
 TEXTS = ("text/html", "text/markdown", "text/latex", "text/plain")
 CELL_METADATA = ("tags", "jupyter", "slideshow", "jp-MarkdownHeadingCollapsed")
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
         "codemirror_mode": {"name": "ipython", "version": 3},
         "file_extension": ".py",
