@@ -18,6 +18,7 @@ import private_state
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "notebooks/00_start_here.ipynb"
 WORKSPACE = "course"
+TABLE_OF_CONTENTS = "@jupyterlab/toc:plugin"
 USUAL_PORT = 8888
 
 # Widget callbacks in threads of their own blank live figures (jupyterlab#19719, ipympl#610); and
@@ -103,8 +104,8 @@ def workspace(notebook=FIRST):
                 "left": {
                     "collapsed": False,
                     "visible": True,
-                    "current": "table-of-contents",
-                    "widgets": ["filebrowser", "running-sessions", "table-of-contents"],
+                    "current": TABLE_OF_CONTENTS,
+                    "widgets": ["filebrowser", "running-sessions", TABLE_OF_CONTENTS],
                 },
                 "right": {"collapsed": True, "visible": True, "widgets": []},
                 "relativeSizes": [0.22, 0.78, 0],
@@ -126,7 +127,7 @@ def server_arguments(port, screen):
         # Browsers in a sandbox cannot read the file that Jupyter would otherwise have them open.
         "--ServerApp.use_redirect_file=False",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops it without asking
-        "--Application.log_level=WARN",
+        "--Application.log_level=ERROR",
     ]
     if not screen:
         arguments.append("--no-browser")
