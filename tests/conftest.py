@@ -1,0 +1,16 @@
+"""What every test runs with: lesson mode, and nothing written into the checkout or the home."""
+
+import os
+
+import private_state
+
+import hypothesis
+from hypothesis.configuration import set_hypothesis_home_dir
+
+os.environ["COURSE_MODE"] = "lesson"
+_state = private_state.use()
+
+set_hypothesis_home_dir(_state / "hypothesis")
+# The same examples in every run: a failure that somebody sees, everybody sees.
+hypothesis.settings.register_profile("course", database=None, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("course")
