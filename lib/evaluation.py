@@ -8,6 +8,7 @@ computed in float64 by a formula that keeps its digits near 0 and π (see `angle
 import html
 from dataclasses import dataclass, fields
 
+import keras
 import numpy as np
 from sklearn.metrics import roc_curve
 
@@ -27,7 +28,19 @@ def embed(backbone, images, batch_size=500):
         images: (N, 28, 28, 1).
         batch_size: how many images go through the network at a time.
     """
-    return np.asarray(backbone.predict(images, batch_size=batch_size, verbose=0), dtype="float32")
+    return _forward(backbone, images, batch_size)
+
+
+def _forward(model, images, batch_size=500):
+    """A model's outputs in inference mode, float32.
+
+    Called directly: `predict` would first trace a graph, longer than 1,000 digits take here.
+    """
+    parts = [
+        keras.ops.convert_to_numpy(model(images[start : start + batch_size], training=False))
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts).astype("float32")
 
 
 def class_centres(embeddings, labels, num_classes=None):
@@ -149,9 +162,9 @@ def evaluate_model(model, digits):
         model: `keras.Sequential([backbone, head])`, or a model with an attribute `backbone`.
         digits: held-out images give the scores, training originals the class centres.
     """
-    backbone = getattr(model, "backbone", None) or model.layers[0]
+    backbone = getattr(model, "backbone", model.layers[0])
     return scoreboard(
-        logits=model.predict(digits.x_test, batch_size=500, verbose=0),
+        logits=_forward(model, digits.x_test),
         embeddings=embed(backbone, digits.x_test),
         labels=digits.y_test,
         centre_embeddings=embed(backbone, digits.x_clean),
