@@ -1,5 +1,7 @@
 """Classification heads whose class weights are normalised, so that they speak of angles."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -16,7 +18,8 @@ def _inverse_length(vectors, axis):
     """
     squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
     inverse = ops.rsqrt(ops.maximum(squared, _SMALLEST_LENGTH**2))
-    return ops.where(squared > _SMALLEST_LENGTH**2, inverse, 0.0)
+    # "not <=" and not ">", so that the length of a NaN vector stays NaN
+    return ops.where(squared <= _SMALLEST_LENGTH**2, 0.0, inverse)
 
 
 def _times_unit_columns(embeddings, kernel):
@@ -46,18 +49,31 @@ def _times_unit_columns(embeddings, kernel):
     return product_of(embeddings, ops.reshape(kernel, kernel.shape))
 
 
-def _require_finite(embeddings):
-    """Name the first sample whose embedding is not finite, where values can be seen."""
+def _finite(embeddings):
+    """Return the embeddings as float32, refusing NaN and infinite ones.
+
+    Outside compiled code the error names the sample. In code compiled by TensorFlow for a CPU the
+    picking of a flag that is not there stops the program, and the error shows the operation's
+    name. Elsewhere nothing can stop, and the sample's outputs are NaN.
+    """
+    embeddings = ops.cast(embeddings, "float32")
+    # Also refuses a length beyond the float32 range, which would pass for a cosine of 0.
+    finite = ops.isfinite(ops.sum(ops.square(embeddings), axis=-1))
     try:
-        finite = ops.convert_to_numpy(ops.all(ops.isfinite(embeddings), axis=-1))
+        flags = ops.convert_to_numpy(finite)
     except Exception:  # in a function that is being compiled; each backend has its own error
-        return
-    if not finite.all():
+        flags = None
+    if flags is not None and not flags.all():
         raise ValueError(
-            f"The embedding of sample {int(finite.argmin())} is NaN or infinite. Look for such "
+            f"The embedding of sample {int(flags.argmin())} is NaN or infinite. Look for such "
             "numbers in the images and in the backbone's weights; after a few good steps the "
             "learning rate is too high."
         )
+    count = ops.shape(finite)[0]
+    with keras.name_scope("embedding_is_nan_or_infinite"):
+        places = ops.where(finite, ops.arange(count, dtype="int32"), count)
+        finite = ops.logical_and(finite, ops.take(finite, places))
+    return ops.where(ops.expand_dims(finite, axis=-1), embeddings, math.nan)
 
 
 class _NormalisedHead(keras.layers.Layer):
@@ -118,8 +134,7 @@ class CosineHead(_NormalisedHead):
     """
 
     def call(self, embeddings):
-        embeddings = ops.cast(embeddings, "float32")
-        _require_finite(embeddings)
+        embeddings = _finite(embeddings)
         unit = embeddings * _inverse_length(embeddings, axis=-1)
         return _times_unit_columns(unit, self.kernel)
 
@@ -135,6 +150,4 @@ class ModifiedSoftmaxHead(_NormalisedHead):
     """
 
     def call(self, embeddings):
-        embeddings = ops.cast(embeddings, "float32")
-        _require_finite(embeddings)
-        return _times_unit_columns(embeddings, self.kernel)
+        return _times_unit_columns(_finite(embeddings), self.kernel)

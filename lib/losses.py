@@ -399,14 +399,23 @@ def _is_cosine(target):
             "margin losses take cosines in [-1, 1]. Let the model end in lib.layers.CosineHead "
             "(without a softmax), and look for NaN or infinite embeddings if it does."
         )
-    return valid
+    # As for a label: a false flag picks what is not there, and the error shows this name.
+    count = ops.shape(valid)[0]
+    with keras.name_scope("target_is_no_cosine"):
+        places = ops.where(valid, ops.arange(count, dtype="int32"), count)
+        return ops.logical_and(valid, ops.take(valid, places))
 
 
 def _pick(values, index):
-    """Return values[i, index[i]] for each row i."""
-    # take_along_axis counts negative indices from the end; so -1 is moved where it is refused.
-    index = ops.where(index < 0, index - values.shape[-1], index)
-    return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)
+    """Return values[i, index[i]] for each row i.
+
+    In code compiled by TensorFlow for a CPU an index out of range stops the program, and the
+    error shows the index and this operation's name.
+    """
+    with keras.name_scope("label_is_no_class"):
+        # take_along_axis counts negative indices from the end; -1 is moved where it is refused.
+        index = ops.where(index < 0, index - values.shape[-1], index)
+        return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)
 
 
 def _first_false(flags):
