@@ -312,10 +312,10 @@ def exercises_in_sync(book):
 
 def enough_exercises(book):
     cells = [cell for cell in book.markdown if exercises.is_exercise(cell)]
-    count = sum(len(re.findall(r"^#+ Exercise\b", cell.source, re.MULTILINE)) for cell in cells)
+    count = sum(len(re.findall(r"^#+ ", cell.source, re.MULTILINE)) for cell in cells)
     low, high = EXERCISES
     if book.number >= "02" and not low <= count <= high:
-        yield f"has {count} headings 'Exercise ...' in tagged cells, not {low} to {high}"
+        yield f"has {count} exercises (headings in cells with their tag), not {low} to {high}"
 
 
 def solutions_stay_out(book):
@@ -337,8 +337,9 @@ def markers_pair_up(book):
 
 
 ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
-ANY += (heading_order, imports_in_setup, short_cells, links_lead_somewhere)
-LESSON = (*ANY, title, length, opening, closing, navigable)
+ANY += (imports_in_setup, short_cells, links_lead_somewhere)
+# Solutions are not among those with ordered headings: their exercises have the lesson's levels.
+LESSON = (*ANY, title, heading_order, length, opening, closing, navigable)
 LESSON += (exercises_in_sync, enough_exercises, solutions_stay_out)
 SOLUTIONS = (*ANY, solved, markers_pair_up)
 
@@ -564,7 +565,7 @@ SPOILED = [
     (links_lead_somewhere, spoil_text("idea", "clusters.gif", "missing.gif")),
     (exercises_in_sync, spoil_source("exercise-1-code", "def half(x):\n    return x / 2")),
     (exercises_in_sync, lambda notebook: notebook.cells.remove(cell_of(notebook, "exercise-2"))),
-    (enough_exercises, spoil_text("exercise-1", "Exercise 1", "Task")),
+    (enough_exercises, spoil_text("exercise-1", "## Exercise 1", "Task")),
     (solutions_stay_out, spoil_source("exercise-1-code", "# BEGIN SOLUTION")),
 ]
 

@@ -1,0 +1,796 @@
+"""The scripts behind the Makefile: the environment, the lab, rendering, exercises, links, lock."""
+
+import base64
+import copy
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import bootstrap
+import clean
+import exercises
+import lab
+import navigation
+import private_state
+import render
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOTSTRAP = ROOT / "lib" / "tools" / "bootstrap.py"
+
+
+def markdown(source, cell_id, **metadata):
+    return nbformat.v4.new_markdown_cell(source, id=cell_id, metadata=metadata)
+
+
+def code(source, cell_id, outputs=(), **metadata):
+    return nbformat.v4.new_code_cell(source, id=cell_id, outputs=list(outputs), metadata=metadata)
+
+
+def book(*cells):
+    return nbformat.v4.new_notebook(cells=list(cells))
+
+
+# --- bootstrap: which Python ----------------------------------------------------------------------
+
+LINUX = ("linux", "x86_64")
+
+
+@pytest.mark.parametrize("version", [(3, 11), (3, 12, 1), (3, 13)])
+def test_supported_pythons_are_fit(version):
+    assert bootstrap.unfit(version, True, LINUX) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "bits64", "system", "words"),
+    [
+        ((3, 10), True, LINUX, "3.10 is too old. Install Python 3.11 to 3.13"),
+        ((3, 14), True, LINUX, "3.14 is too new"),
+        ((3, 12), False, ("win32", "x86"), "Install a 64-bit Python"),
+        ((3, 12), True, ("darwin", "x86_64"), "Linux container"),
+    ],
+)
+def test_an_unfit_python_is_told_what_to_do(version, bits64, system, words):
+    assert words in bootstrap.unfit(version, bits64, system)
+
+
+def old_pythons():
+    """Pythons on this computer that are too old for the course."""
+    folders = [Path("/usr/bin"), Path("/usr/local/bin"), *Path.home().glob(".pyenv/versions/*/bin")]
+    paths = [folder / f"python3.{minor}" for folder in folders for minor in (6, 7, 8, 9, 10)]
+    return [path for path in paths if path.exists()]
+
+
+@pytest.mark.skipif(not old_pythons(), reason="no Python 3.6 to 3.10 on this computer")
+def test_an_old_python_says_so_in_one_line(tmp_path):
+    for python in old_pythons():
+        answer = subprocess.run(
+            [python, BOOTSTRAP, "--this-python", tmp_path / "venv"], capture_output=True, text=True
+        )
+        assert answer.returncode == 1
+        assert "is too old. Install Python 3.11 to 3.13" in answer.stderr
+        assert len(answer.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "venv").exists()
+
+
+def test_a_python_that_suits_is_found_behind_commands_that_fail(tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("needs a shell")
+    broken, good = tmp_path / "python3.13", tmp_path / "python3.12"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    good.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for command in (broken, good):
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrap.find_python() == str(good)
+    good.unlink()
+    assert bootstrap.find_python() is None
+
+
+# --- bootstrap: the folder ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def venv(tmp_path):
+    """A folder that looks like an environment with a working Python."""
+    folder = tmp_path / "environment"
+    python = Path(bootstrap.venv_python(str(folder)))
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
+    return str(folder)
+
+
+def test_ready_only_with_the_stamp_of_this_lock_and_python(venv, monkeypatch):
+    here = bootstrap.dotted(sys.version_info)
+    assert not bootstrap.ready(venv)
+    bootstrap.write_stamp(venv, "installing", created=True)
+    assert not bootstrap.ready(venv)
+    bootstrap.write_stamp(venv, "ready", created=True)
+    assert bootstrap.ready(venv)
+    assert bootstrap.ready(venv, here)
+    assert not bootstrap.ready(venv, "3.99")
+    monkeypatch.setattr(bootstrap, "lock_hash", lambda: "another")
+    assert not bootstrap.ready(venv)
+
+
+def test_not_ready_when_its_python_is_gone(venv):
+    bootstrap.write_stamp(venv, "ready", created=True)
+    os.remove(bootstrap.venv_python(venv))
+    assert not bootstrap.ready(venv)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+def test_a_damaged_stamp_counts_as_none(venv, text):
+    Path(venv, bootstrap.STAMP).write_text(text)
+    assert bootstrap.read_stamp(venv) == {}
+
+
+def test_nothing_is_installed_a_second_time(venv, monkeypatch):
+    bootstrap.write_stamp(venv, "ready", created=True)
+    monkeypatch.setattr(bootstrap, "install", lambda venv: pytest.fail("installs again"))
+    assert bootstrap.main([venv]) == 0
+    assert bootstrap.main(["--this-python", venv]) == 0
+
+
+@pytest.fixture
+def much_space(monkeypatch):
+    monkeypatch.setattr(bootstrap, "free_gb", lambda path: 100.0)
+
+
+@pytest.mark.usefixtures("much_space")
+def test_an_interrupted_installation_is_started_again(venv, capsys):
+    bootstrap.write_stamp(venv, "installing", created=True)
+    assert bootstrap.start_folder(venv)
+    assert os.listdir(venv) == []
+    assert "did not finish" in capsys.readouterr().out
+
+
+def test_a_changed_lock_is_installed_into_what_is_there(venv):
+    bootstrap.write_stamp(venv, "ready", created=True)
+    assert bootstrap.start_folder(venv)
+    assert os.path.exists(bootstrap.venv_python(venv))
+
+
+def test_an_environment_made_by_hand_is_kept(venv):
+    assert bootstrap.start_folder(venv) is False
+    assert os.path.exists(bootstrap.venv_python(venv))
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("important")
+    assert bootstrap.main(["--this-python", str(tmp_path)]) == 1
+    assert "is not a virtual environment" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "important"
+
+
+def test_a_small_disk_is_noticed_before(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "free_gb", lambda path: 1.2)
+    assert bootstrap.main(["--this-python", str(tmp_path / "new")]) == 1
+    error = capsys.readouterr().err
+    assert "1.2 GB free" in error
+    assert "VENV=" in error
+    assert not (tmp_path / "new").exists()
+
+
+def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path):
+    assert bootstrap.free_gb(tmp_path / "a" / "b") == pytest.approx(
+        shutil.disk_usage(tmp_path).free / 1e9, abs=0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
+        (
+            "WARNING: NewConnectionError(...)\nERROR: No matching distribution found for x",
+            "network",
+        ),
+        ("ERROR: No matching distribution found for tensorflow==2.21.0", "of tensorflow==2.21.0"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "pip cache purge"),
+        ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "PIP_CERT"),
+        ("ERROR: [Errno 13] Permission denied: 'x'", "cannot be written"),
+    ],
+)
+def test_what_pip_says_is_explained(output, words):
+    assert words in bootstrap.diagnose(output)
+
+
+def test_an_unknown_failure_is_not_guessed():
+    assert bootstrap.diagnose("ERROR: something new") is None
+
+
+@pytest.mark.usefixtures("much_space")
+@pytest.mark.parametrize(
+    ("output", "words", "kept"),
+    [
+        ("[Errno 28] No space left on device", "the disk is full", False),
+        ("NewConnectionError", "cannot be reached", True),
+        ("a new kind of error", "the installation failed", True),
+    ],
+)
+def test_a_failed_installation_is_one_line_and_can_be_repeated(
+    tmp_path, monkeypatch, capsys, output, words, kept
+):
+    venv = str(tmp_path / "venv")
+    monkeypatch.setattr(bootstrap, "run_logged", lambda command, venv: (1, output))
+    assert bootstrap.main(["--this-python", venv]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert (bootstrap.LOG in line) == kept
+    assert os.path.exists(os.path.join(venv, bootstrap.LOG)) == kept
+    assert not bootstrap.ready(venv)
+
+
+def test_pip_installs_into_the_environment_whatever_the_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    variables = bootstrap.pip_environment(str(tmp_path))
+    assert variables["PIP_USER"] == "0"
+    assert "PIP_TARGET" not in variables
+    assert "PYTHONPATH" not in variables
+
+
+# --- clean ----------------------------------------------------------------------------------------
+
+
+def test_clean_deletes_only_environments_of_this_project(venv, tmp_path):
+    root = tmp_path / "course"
+    assert not clean.is_ours(venv, root)
+    bootstrap.write_stamp(venv, "ready", created=False)
+    assert not clean.is_ours(venv, root)
+    bootstrap.write_stamp(venv, "ready", created=True)
+    assert clean.is_ours(venv, root)
+    assert clean.is_ours(shutil.move(venv, root / ".venv"), root)
+    os.remove(root / ".venv" / bootstrap.STAMP)
+    assert clean.is_ours(root / ".venv", root)
+    assert not clean.is_ours(root, root)
+
+
+def test_clean_finds_caches_and_build_but_no_data(tmp_path):
+    for name in ("lib/__pycache__", "build/site", "data/build", ".venv/lib/__pycache__"):
+        (tmp_path / name).mkdir(parents=True)
+    found = set(clean.leftovers(tmp_path, {tmp_path / ".venv"}))
+    assert found == {tmp_path / "lib/__pycache__", tmp_path / "build"}
+
+
+# --- the lab --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_wanted_port_that_is_in_use_is_an_error(taken_port):
+    with pytest.raises(SystemExit, match=f"Port {taken_port} is in use"):
+        lab.choose_port(taken_port)
+
+
+def test_without_a_wish_the_next_free_port_is_taken(taken_port, monkeypatch):
+    monkeypatch.setattr(lab, "USUAL_PORT", taken_port)
+    assert taken_port < lab.choose_port() < taken_port + 50
+
+
+@pytest.mark.parametrize("port", [0, -1, 70000])
+def test_a_number_that_is_no_port_is_an_error(port):
+    with pytest.raises(SystemExit, match="is not a port"):
+        lab.choose_port(port)
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "screen"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({"BROWSER": "firefox"}, "linux", True),
+        ({}, "darwin", True),
+        ({}, "win32", True),
+        ({"SSH_CONNECTION": "1 2 3 4"}, "darwin", False),
+        ({"SSH_CONNECTION": "1 2 3 4", "DISPLAY": ":10"}, "linux", True),
+    ],
+)
+def test_a_browser_is_opened_where_there_is_a_screen(environment, platform, screen):
+    assert lab.has_screen(environment, platform) is screen
+    assert ("--no-browser" in lab.server_arguments(8888, screen)) is not screen
+
+
+def test_the_server_listens_on_this_computer_alone():
+    assert "--ServerApp.ip=127.0.0.1" in lab.server_arguments(8888, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no root on this system")
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_root_is_allowed_only_where_needed(monkeypatch, user, allowed):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert ("--allow-root" in lab.server_arguments(8888, True)) is allowed
+
+
+def test_overrides_are_merged_into_what_is_there(tmp_path):
+    path = tmp_path / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    path.parent.mkdir(parents=True)
+    mine = {"theme": {"dark": True}, "@jupyterlab/apputils-extension:notification": {"other": 1}}
+    path.write_text(json.dumps(mine))
+    assert lab.write_overrides(tmp_path) == path
+    settings = json.loads(path.read_text())
+    assert settings["theme"] == {"dark": True}
+    assert settings["@jupyterlab/apputils-extension:notification"]["other"] == 1
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    kernels = settings["@jupyterlab/apputils-extension:kernels-settings"]
+    assert kernels == {"commsOverSubshells": "disabled"}
+    before = path.stat().st_mtime_ns
+    lab.write_overrides(tmp_path)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_overrides_are_settings_that_jupyterlab_has():
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    for plugin, values in lab.OVERRIDES.items():
+        package, name = plugin.split(":")
+        schema = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))
+        assert set(values) <= set(schema["properties"])
+
+
+def test_the_workspace_opens_the_first_lesson():
+    data = lab.workspace()["data"]
+    document = data["layout-restorer:data"]["main"]["current"]
+    assert data[document]["data"]["path"] == lab.FIRST
+    assert (ROOT / lab.FIRST).exists()
+
+
+def test_private_state_sets_every_folder(tmp_path, monkeypatch):
+    for variable in (*private_state.FOLDERS, "JUPYTER_PATH"):
+        monkeypatch.setenv(variable, "/elsewhere")
+    private_state.use(tmp_path)
+    for variable in private_state.FOLDERS:
+        assert tmp_path in Path(os.environ[variable]).parents
+        assert Path(os.environ[variable]).is_dir()
+    assert "JUPYTER_PATH" not in os.environ
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+YOUR_TURN = 'raise NotImplementedError("your turn")'
+
+
+def solution(*lines, indent=""):
+    return "\n".join(indent + line for line in (exercises.BEGIN, *lines, exercises.END))
+
+
+@pytest.mark.parametrize(
+    ("source", "stub"),
+    [
+        ("x = 1", "x = 1"),
+        (
+            "def f(x):\n" + solution("y = x", "return y", indent="    "),
+            f"def f(x):\n    {YOUR_TURN}",
+        ),
+        (
+            'def f(x):\n    """Halve."""\n' + solution("return x", indent="    ") + "\n\nf",
+            f'def f(x):\n    """Halve."""\n    {YOUR_TURN}\n\nf',
+        ),
+        (
+            "class A:\n    def f(self):\n" + solution("pass", indent="        "),
+            f"class A:\n    def f(self):\n        {YOUR_TURN}",
+        ),
+        (
+            "def f(x):\n    if x:\n" + solution("return 1", indent="        ") + "\n    return 0",
+            f"def f(x):\n    if x:\n        {YOUR_TURN}\n    return 0",
+        ),
+        (
+            solution("a = 1", "b, (c, *d) = 2, (3, 4)", "a = 5"),
+            "a = ...\nb = ...\nc = ...\nd = ...",
+        ),
+        (solution("total = sum(v for v in values)"), "total = ..."),
+        (solution("for i in range(3):", "    s = i"), "i = ...\ns = ..."),
+        (solution("def f(x):", "    y = x", "    return y"), "f = ..."),
+        (solution("f = lambda x: x"), "f = ..."),
+        (solution("print(1)"), "...  # your turn"),
+        (
+            "with open(p) as f:\n" + solution("x = 1", indent="    "),
+            "with open(p) as f:\n    x = ...",
+        ),
+        ("%matplotlib inline\n" + solution("x = 1"), "%matplotlib inline\nx = ..."),
+        (solution("x = 1") + "\nz = 0\n" + solution("y = 1"), "x = ...\nz = 0\ny = ..."),
+    ],
+)
+def test_cut(source, stub):
+    assert exercises.cut(source) == stub
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (exercises.BEGIN, "without `# END SOLUTION`"),
+        (exercises.END, "without `# BEGIN SOLUTION`"),
+        (f"{exercises.BEGIN}\n{exercises.BEGIN}\n{exercises.END}", "a second"),
+        (f"x = 1  {exercises.BEGIN}", "line of its own"),
+        (solution("x = = 1"), "not Python"),
+    ],
+)
+def test_wrong_markers_are_explained(source, words):
+    with pytest.raises(ValueError, match=words):
+        exercises.cut(source)
+
+
+@given(st.lists(st.sampled_from(["secret = 1", "for secret in []:\n    secret2 = 2", "secret()"])))
+def test_nothing_of_a_solution_is_left_but_names(statements):
+    stub = exercises.cut("before = 0\n" + solution(*statements) + "\nafter = 0")
+    assert re.fullmatch(
+        r"before = 0\n((secret2? = \.\.\.\n)+|\.\.\.  # your turn\n)after = 0", stub
+    )
+
+
+EXERCISE = {"tags": ["exercise"]}
+
+
+def solutions_book():
+    return book(
+        markdown("# Solutions", "title"),
+        markdown("Halve it.", "half-text", **EXERCISE),
+        code("def half(x):\n" + solution("return x / 2", indent="    "), "half", **EXERCISE),
+        code(
+            "check(half)", "half-check", [nbformat.v4.new_output("stream", text="ok")], **EXERCISE
+        ),
+    )
+
+
+def lesson_book():
+    return book(
+        markdown("# 1", "title"), markdown("## Exercises", exercises.ANCHOR), markdown("x", "end")
+    )
+
+
+def ids(notebook):
+    return [cell.id for cell in notebook.cells]
+
+
+def test_exercises_come_behind_the_anchor_and_then_stay_in_sync():
+    lesson = lesson_book()
+    assert exercises.sync(lesson, solutions_book())
+    assert ids(lesson) == ["title", "exercises", "half-text", "half", "half-check", "end"]
+    assert lesson.cells[3].source == f"def half(x):\n    {YOUR_TURN}"
+    assert lesson.cells[4].outputs == []
+    again = copy.deepcopy(lesson)
+    assert not exercises.sync(lesson, solutions_book())
+    assert lesson == again
+
+
+def test_an_unchanged_cell_keeps_its_outputs_and_a_changed_one_does_not():
+    lesson = lesson_book()
+    exercises.sync(lesson, solutions_book())
+    output = nbformat.v4.new_output("stream", text="not started")
+    for cell in lesson.cells[3:5]:
+        cell.outputs = [output]
+    changed = solutions_book()
+    changed.cells[3].source = "check(half, 4)"
+    assert exercises.sync(lesson, changed)
+    assert lesson.cells[3].outputs == [output]
+    assert lesson.cells[4].outputs == []
+
+
+def test_removed_and_reordered_exercises_follow_the_solutions():
+    lesson, changed = lesson_book(), solutions_book()
+    exercises.sync(lesson, changed)
+    changed.cells[1:3] = [changed.cells[2]]
+    assert exercises.sync(lesson, changed)
+    assert ids(lesson) == ["title", "exercises", "half", "half-check", "end"]
+
+
+def test_a_lesson_without_a_place_for_exercises_is_an_error():
+    with pytest.raises(ValueError, match="no cell with the id `exercises`"):
+        exercises.sync(book(markdown("# 1", "title")), solutions_book())
+
+
+def test_scattered_exercises_are_an_error():
+    lesson = lesson_book()
+    exercises.sync(lesson, solutions_book())
+    lesson.cells.insert(3, markdown("between", "between"))
+    with pytest.raises(ValueError, match="do not stand together"):
+        exercises.sync(lesson, solutions_book())
+
+
+# --- navigation -----------------------------------------------------------------------------------
+
+TITLES = {
+    "00_start_here.ipynb": "0 · Start here",
+    "01_softmax.ipynb": "1 · Put [digits] on a plane",
+    "02_center_loss.ipynb": "2 · Pull",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "00_start_here.ipynb",
+            "[Contents](00_start_here.ipynb#Contents)"
+            r" | [1 · Put \[digits\] on a plane →](01_softmax.ipynb)",
+        ),
+        (
+            "01_softmax.ipynb",
+            "[← 0 · Start here](00_start_here.ipynb) | [Contents](00_start_here.ipynb#Contents)"
+            " | [2 · Pull →](02_center_loss.ipynb)",
+        ),
+        (
+            "02_center_loss.ipynb",
+            r"[← 1 · Put \[digits\] on a plane](01_softmax.ipynb)"
+            " | [Contents](00_start_here.ipynb#Contents)",
+        ),
+    ],
+)
+def test_links_to_the_neighbours(name, line):
+    assert navigation.line(name, TITLES) == line
+
+
+def test_links_are_put_behind_the_title_and_at_the_end_once():
+    notebook = book(markdown("# 1 · Put", "title"), markdown("x", "x"))
+    assert navigation.update(notebook, "old")
+    assert navigation.update(notebook, "new")
+    assert not navigation.update(notebook, "new")
+    assert ids(notebook) == ["title", "navigation", "x", "navigation-end"]
+    assert [notebook.cells[i].source for i in (1, 3)] == ["new", "new"]
+
+
+def test_titles_come_from_the_notebooks(tmp_path):
+    nbformat.write(book(markdown("# 1 · Put it \n\ntext", "a")), tmp_path / "01_softmax.ipynb")
+    nbformat.write(book(markdown("# Scratch", "a")), tmp_path / "scratch.ipynb")
+    assert navigation.lesson_titles(tmp_path) == {"01_softmax.ipynb": "1 · Put it"}
+    nbformat.write(book(markdown("## No title", "a")), tmp_path / "02_x.ipynb")
+    with pytest.raises(ValueError, match=r"02_x\.ipynb: it has no title"):
+        navigation.lesson_titles(tmp_path)
+
+
+# --- render ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell_id", ["setup", "what-you-saw-2", "m1", "facade"])
+def test_readable_ids(cell_id):
+    assert render.is_readable(cell_id)
+
+
+@pytest.mark.parametrize(
+    "cell_id",
+    [
+        "1f0c9a2b",
+        "abcdef12",
+        "0b9a51d8-5f9e-4c62-9c63-3a1d6e0e7a11",
+        "W0sZmlsZQ==",
+        "a_b",
+        "",
+        None,
+    ],
+)
+def test_ids_that_are_not_readable(cell_id):
+    assert not render.is_readable(cell_id)
+
+
+def test_cells_are_named_after_their_heading_and_named_ones_stay():
+    notebook = book(
+        markdown("# 3 · Put it on the circle", "1f0c9a2b"),
+        code("1", "mine"),
+        code("2", "2f0c9a2b"),
+        markdown("## What you saw", "3f0c9a2b"),
+        code("3", "4f0c9a2b"),
+    )
+    notebook.cells[-1].id = "mine"  # pasted
+    render.name_cells(notebook)
+    expected = ["put-it-on-the-circle", "mine", "put-it-on-the-circle-2"]
+    assert ids(notebook) == [*expected, "what-you-saw", "what-you-saw-2"]
+    render.name_cells(notebook)
+    assert ids(notebook) == [*expected, "what-you-saw", "what-you-saw-2"]
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def opened(data):
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_shrunk_images_have_a_small_palette_and_look_alike():
+    image = Image.linear_gradient("L").convert("RGB")
+    small = opened(render.shrink(png(image)))
+    assert small.mode == "P"
+    assert len(small.getcolors()) <= render.COLOURS
+    original, shrunk = image.tobytes(), small.convert("RGB").tobytes()
+    assert max(abs(a - b) for a, b in zip(original, shrunk, strict=True)) <= 16
+
+
+def test_what_is_transparent_becomes_white():
+    assert opened(render.shrink(png(Image.new("RGBA", (3, 3))))).convert("RGB").getpixel(
+        (1, 1)
+    ) == (255, 255, 255)
+
+
+def test_shrinking_again_changes_nothing():
+    once = render.shrink(png(Image.linear_gradient("L").convert("RGB")))
+    assert render.shrink(once) == once
+
+
+def test_outputs_are_cleaned():
+    new = nbformat.v4.new_output
+    picture = {"image/png": png(Image.new("RGB", (2, 2))), "image/svg+xml": "<svg/>"}
+    alt = {"image/png": {"alt": "a square", "width": 2}, "needs_background": "light"}
+    cell = code(
+        "x",
+        "cell",
+        [
+            new("stream", name="stdout", text="1 %\r2 %"),
+            new("stream", name="stderr", text="warning"),
+            new("stream", name="stdout", text="\ndone\n"),
+            new("display_data", data={**picture, render.WIDGET: {"model_id": "1"}}, metadata=alt),
+            new("display_data", data={render.WIDGET: {"model_id": "1"}, "text/plain": "VBox(1)"}),
+            new("display_data", data={"application/javascript": "1"}),
+            new("execute_result", data={"text/plain": "7"}, execution_count=12),
+        ],
+        tags=["exercise"],
+        execution={"iopub.status.busy": "now"},
+    )
+    notebook = book(markdown("# x", "title", vscode={}), cell)
+    notebook.metadata.widgets = {"state": 1}
+    render.clean(notebook)
+    nbformat.validate(notebook)
+    assert notebook.metadata == render.METADATA
+    assert notebook.cells[0].metadata == {}
+    assert cell.metadata == {"tags": ["exercise"]}
+    text, image, widget, result = cell.outputs
+    assert text.text == "2 %\ndone\n"
+    assert set(image.data) == {"image/png", "text/plain"}
+    assert image.metadata == {"image/png": {"alt": "a square"}}
+    assert widget.data == {"text/plain": render.WIDGET_TEXT}
+    assert (cell.execution_count, result.execution_count) == (1, 1)
+
+
+@pytest.mark.parametrize("text", [str(ROOT / "data"), str(Path(sys.prefix) / "lib")])
+def test_a_path_of_this_computer_in_an_output_is_an_error(text):
+    notebook = book(code("x", "cell", [nbformat.v4.new_output("stream", text=text)]))
+    with pytest.raises(render.Problem, match="cell cell shows a folder"):
+        render.clean(notebook)
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "a.ipynb"
+    path.write_text("old")
+    render.write_atomically(path, "new")
+    assert path.read_text() == "new"
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        render.write_atomically(path, "newer")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.ipynb"]
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of one lesson, for render.main to work on."""
+    lessons = tmp_path / "notebooks"
+    (lessons / "solutions").mkdir(parents=True)
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    monkeypatch.setattr(render, "LESSONS", lessons)
+    monkeypatch.setattr(render, "SOLUTIONS", lessons / "solutions")
+    monkeypatch.setattr(private_state, "use", lambda: None)
+    return lessons
+
+
+def test_render_executes_and_stores_lessons_with_their_exercises(course, capsys):
+    lesson = lesson_book()
+    lesson.cells.insert(1, code("import os\nprint(os.getcwd().rpartition(os.sep)[2])", "1f0c9a2b"))
+    nbformat.write(lesson, course / "01_softmax.ipynb")
+    solutions = solutions_book()
+    solutions.cells.insert(0, code("check = print", "setup"))
+    solutions.cells[-1].source = "print('half')"
+    nbformat.write(solutions, course / "solutions" / "01_softmax.ipynb")
+
+    assert render.main([]) == 0
+    stored = nbformat.read(course / "01_softmax.ipynb", as_version=4)
+    assert stored.cells[2].outputs[0].text == "notebooks\n"
+    assert [cell.execution_count for cell in stored.cells if cell.cell_type == "code"] == [1, 2, 3]
+    assert stored.cells[-1].id == navigation.END
+    assert YOUR_TURN in stored.cells[5].source
+    assert all(map(render.is_readable, ids(stored)))
+    assert "kB" in capsys.readouterr().out
+
+    before = {path: path.read_bytes() for path in course.rglob("*.ipynb")}
+    assert render.main([str(course / "01_softmax.ipynb")]) == 0
+    assert before == {path: path.read_bytes() for path in course.rglob("*.ipynb")}
+
+
+def test_render_names_the_cell_that_failed_and_keeps_the_file(course, capsys):
+    path = course / "01_softmax.ipynb"
+    nbformat.write(book(markdown("# 1 · Put", "title"), code("1 / 0", "divide")), path)
+    before = path.read_bytes()
+    assert render.main([str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "01_softmax.ipynb: cell divide failed" in error
+    assert "ZeroDivisionError: division by zero" in error
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("{", "is not a notebook"), (None, "cannot be read: No such file")]
+)
+def test_render_names_a_file_that_is_no_notebook(course, capsys, text, words):
+    path = course / "01_softmax.ipynb"
+    if text is not None:
+        path.write_text(text)
+    assert render.main([str(path)]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_rendering_solutions_renders_the_lesson_that_changes(course):
+    lesson, solutions = course / "01_softmax.ipynb", course / "solutions" / "01_softmax.ipynb"
+    nbformat.write(lesson_book(), lesson)
+    nbformat.write(solutions_book(), solutions)
+    assert render.queue([str(solutions)]) == [solutions, lesson]
+    notebook = lesson_book()
+    exercises.sync(notebook, solutions_book())
+    nbformat.write(notebook, lesson)
+    assert render.queue([str(solutions)]) == [solutions]
+    assert render.queue([str(lesson)]) == [lesson]
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+def locked():
+    """The packages of requirements.lock: name to (version, number of hashes)."""
+    packages = {}
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for block in re.split(r"\n(?=[a-z])", text):
+        found = re.match(r"([\w.-]+)==([\w.]+)", block)
+        if found:
+            assert found.group(1) not in packages, "one release of each package, for every system"
+            packages[found.group(1)] = (found.group(2), block.count("--hash=sha256:"))
+    return packages
+
+
+def test_the_lock_has_every_requirement_in_its_range_with_hashes():
+    packages = locked()
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = [line.partition("#")[0].strip() for line in lines]
+    for requirement in map(Requirement, filter(None, requirements)):
+        version, _ = packages[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement}: run make lock"
+    assert all(hashes > 0 for _, hashes in packages.values())
+
+
+def test_the_lock_names_no_registry():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"://|--index-url|--find-links", text)
+
+
+# --- the Makefile ---------------------------------------------------------------------------------
+
+
+def test_make_help_names_every_command():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    shown = re.findall(r"^## make (\w+)", text, re.MULTILINE)
+    assert set(targets) - {"help", "environment"} == set(shown)
