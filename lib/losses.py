@@ -11,7 +11,8 @@ form is ArcFace's eq. 4 (Deng et al., CVPR 2019). Angles and the margins m1, m2 
 (m1 multiplies an angle), m3 is a difference of cosines, s is the scale.
 
 The losses take cosines, as `lib.layers.CosineHead` outputs them, and integer labels. They compute
-in float32 whatever the precision policy is: in float16 a cosine close to 1 is 1.
+in float32 whatever the precision policy is: in float16 a cosine close to 1 is 1. The angle of the
+target, one number a sample, is computed in float64 where the backend has it by default.
 """
 
 import math
@@ -23,6 +24,11 @@ PACKAGE = "softmax_to_arcface"
 
 # A cosine of a float32 head exceeds 1 by a few 1e-7, one of a bfloat16 head by up to 0.008.
 _LARGEST_COSINE = 1.01
+
+# What rounding an angle to float32 does to a logit of scale 128 is 3e-5, and near theta = pi it
+# spoils four digits of a SphereFace gradient. JAX has float64 only when asked, some of PyTorch's
+# devices not at all.
+_ANGLE_DTYPE = "float64" if keras.backend.backend() == "tensorflow" else "float32"
 
 _SMALLEST_SINE = 1e-15
 
@@ -91,7 +97,7 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     limit's and the gradient is finite, where `arccos` would give NaN.
 
     Args:
-        cosine: float tensor of any shape, computed in float32.
+        cosine: float tensor of any shape.
         m1: factor on the angle (SphereFace).
         m2: angle added, in radians (ArcFace).
         m3: cosine subtracted (CosFace).
@@ -99,10 +105,24 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     Returns:
         A float32 tensor of the same shape, not yet multiplied by the scale.
     """
-    cosine = ops.cast(cosine, "float32")
+    return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), m1, m2, m3), "float32")
+
+
+def _margin_logit(cosine, m1, m2, m3):
+    """Return `margin_logit` in the dtype of the cosine."""
     if m1 == 1.0 and m2 == 0.0:
         return cosine - m3  # psi(arccos c) is c itself: no trigonometry
     return psi(m1 * ops.arctan2(_sine(cosine), cosine) + m2) - m3
+
+
+def _margin_slope(cosine, m1, m2):
+    """Return the derivative of `_margin_logit`: psi'(m1 theta + m2) * m1 * dtheta/dc."""
+    if m1 == 1.0 and m2 == 0.0:
+        return ops.ones_like(cosine)
+    sine = _sine(cosine)
+    angle = m1 * ops.arctan2(sine, cosine) + m2
+    slope = _sign(angle) * ops.sin(angle) * m1 / sine
+    return ops.where(sine > _SMALLEST_SINE, slope, 0.0)
 
 
 def _sine(cosine):
@@ -112,16 +132,6 @@ def _sine(cosine):
     out the derivative of the square root, which is infinite there.
     """
     return ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
-
-
-def _margin_slope(cosine, m1, m2):
-    """Return the derivative of `margin_logit` in the cosine: psi'(m1 theta + m2) m1 dtheta/dc."""
-    if m1 == 1.0 and m2 == 0.0:
-        return ops.ones_like(cosine)
-    sine = _sine(cosine)
-    angle = m1 * ops.arctan2(sine, cosine) + m2
-    slope = _sign(angle) * ops.sin(angle) * m1 / sine
-    return ops.where(sine > _SMALLEST_SINE, slope, 0.0)
 
 
 def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
@@ -140,10 +150,9 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
 
     @ops.custom_gradient
     def loss_of(cosines):
-        target = _pick(cosines, index)
-        own = scale * margin_logit(target, m1, m2, m3)
-        nothing = ops.full_like(target, -math.inf)
-        others = ops.scatter_update(scale * cosines, places, nothing)
+        target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
+        own = ops.cast(scale * _margin_logit(target, m1, m2, m3), "float32")
+        others = ops.scatter_update(scale * cosines, places, ops.full_like(own, -math.inf))
         largest = ops.max(others, axis=-1, keepdims=True)
         exps = ops.exp(others - largest)
         total = ops.sum(exps, axis=-1)
@@ -154,7 +163,8 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
                 (upstream,) = args
             missing = scale * upstream * ops.sigmoid(ahead)  # what the others share, s (1 - p_y)
             of_others = exps * ops.expand_dims(missing / total, axis=-1)
-            return ops.scatter_update(of_others, places, -missing * _margin_slope(target, m1, m2))
+            slope = ops.cast(_margin_slope(target, m1, m2), "float32")
+            return ops.scatter_update(of_others, places, -missing * slope)
 
         return ops.softplus(ahead), gradient
 
