@@ -12,8 +12,9 @@ from IPython.display import display
 from matplotlib.colors import to_rgb
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patheffects import withStroke
+from sklearn.metrics import roc_curve
 
-from .evaluation import angles_to_centres
+from .evaluation import angles_to_centres, equal_error_rate
 
 # Ten colours that stay apart for readers with colour-vision deficiencies (M. A. Petroff,
 # arXiv:2107.02270, table 1). The digit itself, as the marker, is always there as a second cue.
@@ -43,7 +44,9 @@ def use_course_style():
             "axes.spines.right": False,
             "axes.edgecolor": INK,
             "axes.labelcolor": INK,
-            "legend.frameon": False,
+            "legend.framealpha": 0.9,
+            "legend.edgecolor": "white",
+            "legend.borderaxespad": 0.1,
             "image.cmap": "Greys",
         }
     )
@@ -67,7 +70,7 @@ def new_figure(name, columns=1, rows=1, width=7.0, height=4.5, **subplot_options
         num=name,
         clear=True,
         figsize=(width, height),
-        layout="constrained",
+        layout="compressed",
         **subplot_options,
     )
     if _is_live(fig):
@@ -147,9 +150,9 @@ def plot_unit_circle(ax, embeddings, labels, weights=None):
     """
     angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
     grid = np.linspace(-np.pi, np.pi, 1441)
-    densities = [_circular_density(angles[labels == c], grid) for c in range(10)]
-    scale = 0.75 / max(density.max() for density in densities)
-    for label, density in enumerate(densities):
+    densities = {c: _circular_density(angles[labels == c], grid) for c in np.unique(labels)}
+    scale = 0.75 / max(density.max() for density in densities.values())
+    for label, density in densities.items():
         radius, color = 1 + scale * density, COLORS[label]
         ax.fill(radius * np.cos(grid), radius * np.sin(grid), color=color, alpha=0.55, lw=0)
         ax.plot(radius * np.cos(grid), radius * np.sin(grid), color=EDGES[label], lw=0.8)
@@ -209,7 +212,7 @@ def plot_angle_histogram(ax, embeddings, labels, centres):
     ax.stairs(own_share / own_share.max(), bins, fill=True, color=OWN, label="own class")
     ax.stairs(other_share / other_share.max(), bins, color=OTHER, lw=1.6, hatch="///",
               label="other classes")  # fmt: skip
-    ax.set(xlim=(0, 180), xticks=range(0, 181, 30), yticks=(0, 0.5, 1))
+    ax.set(xlim=(0, 180), xticks=range(0, 181, 30), ylim=(0, 1.3), yticks=(0, 0.5, 1))
     ax.set(xlabel="angle to a class centre (degrees)", ylabel="count / highest count")
     ax.set(title="angles to the centres")
     ax.legend()
@@ -308,6 +311,45 @@ def _nearest_point(ax, points, event, within_pixels=12):
     distances = np.hypot(*(ax.transData.transform(points) - (event.x, event.y)).T)
     nearest = int(distances.argmin())
     return nearest if distances[nearest] <= within_pixels else None
+
+
+# --- verification ---------------------------------------------------------------------------------
+
+
+def plot_score_histogram(ax, scores, genuine):
+    """Compare the cosines of genuine pairs with those of impostor pairs.
+
+    Args:
+        ax: 2-D axes.
+        scores: (P,) cosines, as `lib.evaluation.pair_scores` gives them.
+        genuine: (P,) bool.
+    """
+    bins = np.linspace(min(0, scores.min()), 1, 81)
+    ax.hist(scores[genuine], bins, density=True, color=OWN, alpha=0.85, label="genuine pairs")
+    ax.hist(scores[~genuine], bins, density=True, color=OTHER, histtype="step", lw=1.6,
+            hatch="///", label="impostor pairs")  # fmt: skip
+    ax.set(xlabel="cosine similarity of the pair", ylabel="density", title="scores of the pairs")
+    ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper left")
+    return ax
+
+
+def plot_error_rates(ax, scores, genuine):
+    """Draw both error rates against the threshold, and mark where they are equal (the EER).
+
+    Arguments as for `plot_score_histogram`.
+    """
+    far, tar, threshold = roc_curve(genuine, scores)
+    eer = equal_error_rate(scores, genuine)
+    crossing = np.interp(eer, far, threshold)
+    ax.plot(threshold[1:], far[1:], color=OTHER, label="impostors accepted (FAR)")
+    ax.plot(threshold[1:], 1 - tar[1:], color=OWN, ls="--", label="genuine rejected (1 − TAR)")
+    ax.plot(crossing, eer, "o", color=INK)
+    ax.annotate(f"EER {eer:.3f}", (crossing, eer), (8, 10), textcoords="offset points")
+    ax.set(xlabel="threshold on the cosine", ylabel="error rate", ylim=(0, 1.3))
+    ax.set(yticks=(0, 0.25, 0.5, 0.75, 1), title="both kinds of error")
+    ax.legend(loc="upper left")
+    return ax
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class EpochLines(keras.callbacks.Callback):
         self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        values = " · ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+        values = " · ".join(f"{name} {logs[name]:.3f}" for name in sorted(logs, reverse=True))
         seconds = time.perf_counter() - self.started
         print(f"epoch {epoch + 1}/{self.params['epochs']} · {values} · {seconds:.1f} s")
 

@@ -1,0 +1,145 @@
+"""Claims can fail, self-checks give their hints, and the report names what is out of range."""
+
+import math
+from importlib import metadata
+
+from lib import course
+
+import pytest
+from packaging.requirements import Requirement
+
+
+@pytest.fixture(autouse=True)
+def no_verdicts_from_other_tests(monkeypatch):
+    monkeypatch.setattr(course, "_last_verdicts", {})
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        ({"low": 0.9}, "at least 0.9"),
+        ({"high": 0.99}, "at most 0.99"),
+        ({"low": 0.9, "high": 0.99}, "between 0.9 and 0.99"),
+        ({"low": 0.95, "high": 0.95}, "exactly 0.95"),
+    ],
+)
+def test_a_claim_that_holds_is_printed_with_its_bounds(bounds, text, capsys):
+    course.claim("accuracy", 0.95, **bounds)
+    assert capsys.readouterr().out == f"✓ accuracy: 0.95 ({text})\n"
+
+
+@pytest.mark.parametrize("value", [0.89, math.nan, -math.inf])
+def test_a_claim_that_does_not_hold_fails_with_the_measured_value(value):
+    with pytest.raises(AssertionError, match=f"measured {value:.4g}"):
+        course.claim("accuracy", value, low=0.9)
+
+
+def test_a_claim_without_bounds_could_not_fail():
+    with pytest.raises(ValueError, match="needs a bound"):
+        course.claim("accuracy", 0.95)
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+
+@course.self_check("doubling")
+def check_doubling(double):
+    if double(3) == 9:
+        raise course.Hint("that is the square.")
+    if double(3) != 6:
+        raise course.Hint("twice 3 is 6.")
+    return "right."
+
+
+def unsolved(number):
+    raise NotImplementedError("your turn")
+
+
+def crashing(number):
+    return {}["missing"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "message"),
+    [
+        (lambda number: 2 * number, "passed", "right."),
+        (lambda number: number**2, "wrong", "that is the square."),
+        (unsolved, "not started", "write the missing lines"),
+        (..., "not started", "replace the `...`"),
+        (crashing, "wrong", "your code stopped with KeyError: 'missing'"),
+    ],
+)
+def test_a_self_check_tells_states_apart_and_never_raises(answer, state, message):
+    verdict = check_doubling(answer)
+    assert verdict.state == state
+    assert message in repr(verdict)
+
+
+def test_all_passed_needs_every_check_to_pass_and_at_least_one():
+    with pytest.raises(AssertionError, match="no self-check"):
+        course.require_all_passed()
+    check_doubling(lambda number: number**2)
+    with pytest.raises(AssertionError, match="that is the square"):
+        course.require_all_passed()
+    check_doubling(lambda number: 2 * number)
+    course.require_all_passed()
+
+
+# --- environment ----------------------------------------------------------------------------------
+
+
+def test_the_report_names_versions_processor_gpu_and_mode():
+    text = repr(course.environment_report())
+    for part in ("Python", "tensorflow", metadata.version("keras"), "cores", "GPU", "lesson"):
+        assert part in text
+
+
+def test_a_version_outside_the_tested_range_is_named():
+    installed = {"keras": "99.0", "numpy": "2.1"}
+    warnings = list(
+        course.version_warnings(
+            [Requirement("keras>=3.10,<4"), Requirement("numpy>=2,<3")], installed.get
+        )
+    )
+    assert len(warnings) == 1
+    assert "keras 99.0" in warnings[0]
+    assert ">=3.10" in warnings[0]
+
+
+def test_a_missing_package_is_named():
+    warnings = list(course.version_warnings([Requirement("no-such-package>=1")]))
+    assert "no-such-package is missing" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("python", "count"), [((3, 10), 1), ((3, 11), 0), ((3, 13), 0), ((3, 14), 1)]
+)
+def test_an_untested_python_is_named(python, count):
+    assert len(list(course.version_warnings([Requirement("keras")], python=python))) == count
+
+
+@pytest.mark.parametrize(
+    ("system", "variable", "reason"),
+    [
+        ("Linux", "-1", "CUDA_VISIBLE_DEVICES hides it"),
+        ("Windows", None, "native Windows"),
+        ("Darwin", None, "Mac"),
+    ],
+)
+def test_the_report_says_why_there_is_no_gpu(system, variable, reason, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    monkeypatch.setattr(course.platform, "system", lambda: system)
+    assert reason in course._why_no_gpu(built_with_cuda=True)
+
+
+def test_a_driver_without_cuda_libraries_is_told_apart_from_no_driver(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(course.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(course.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    assert "and-cuda" in course._why_no_gpu(built_with_cuda=True)
+    assert "built without CUDA" in course._why_no_gpu(built_with_cuda=False)

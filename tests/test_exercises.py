@@ -1,0 +1,164 @@
+"""Every exercise: the stub is not started, the solution passes, wrong answers get their hint.
+
+The exercises are read from notebooks/solutions, so a new one is tested as soon as it is written;
+a new self-check also needs its wrong answers in `WRONG_ANSWERS` below.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from lib import course
+
+import nbformat
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "lib" / "tools"))
+import exercises  # noqa: E402
+
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+
+
+def exercise_cells(path):
+    """The code cells of a notebook of solutions from its first exercise on, in order."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [c.source for c in cells if c.cell_type == "code" and exercises.is_exercise(c)]
+
+
+def run(sources, checks):
+    """Execute cells as a student would; return the verdicts of the self-checks by name."""
+    scope, verdicts = {"np": np, "checks": checks}, {}
+    for source in sources:
+        if source.startswith("checks."):
+            verdicts[source.split("(")[0].removeprefix("checks.")] = eval(source, scope)
+        else:
+            exec(source, scope)
+    return verdicts
+
+
+def checks_of(path):
+    return importlib.import_module(f"lib.checks.lesson_{path.name[:2]}")
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_stubs_are_not_started(path):
+    verdicts = run([exercises.cut(source) for source in exercise_cells(path)], checks_of(path))
+    assert {verdict.state for verdict in verdicts.values()} == {"not started"}
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_solutions_pass_and_use_every_self_check(path):
+    checks = checks_of(path)
+    verdicts = run(exercise_cells(path), checks)
+    assert all(verdict.passed for verdict in verdicts.values()), verdicts
+    defined = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
+    assert set(verdicts) == defined
+
+
+# --- wrong answers --------------------------------------------------------------------------------
+
+
+def cosine(u, v):
+    return np.dot(u, v) / np.linalg.norm(u) / np.linalg.norm(v)
+
+
+def softmax_over(axis, maximum_over=None):
+    """A softmax that subtracts the maximum over one axis (None: not at all; "all": of everything)."""
+
+    def softmax(logits):
+        if maximum_over == "all":
+            logits = logits - logits.max()
+        elif maximum_over is not None:
+            logits = logits - logits.max(axis=maximum_over, keepdims=True)
+        powers = np.exp(logits)
+        return powers / powers.sum(axis=axis, keepdims=True)
+
+    return softmax
+
+
+def clipped_loss(labels, logits, smallest=1e-10):
+    labels = np.reshape(labels, -1)
+    probabilities = np.clip(softmax_over(1, maximum_over=1)(logits), smallest, 1)
+    return -np.log(probabilities[np.arange(len(labels)), labels])
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def squeezing_loss(labels, logits):
+    labels = np.squeeze(labels)
+    return -log_softmax(logits)[np.arange(len(labels)), labels]
+
+
+def overflowing_loss(labels, logits):
+    labels = np.reshape(labels, -1)
+    return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+
+
+def cosines(embeddings, centres):
+    return embeddings @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T
+
+
+# (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
+WRONG_ANSWERS = [
+    ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
+    ("00", "angle", [cosine], "that is the cosine"),
+    ("00", "angle", [lambda u, v: np.degrees(np.arccos(np.dot(u, v)))], "both lengths"),
+    ("00", "angle", [lambda u, v: np.degrees(np.arccos(cosine(u, v)))], "clip it"),
+    ("00", "angle", [lambda u, v: np.degrees(np.arccos(u * v / 100))], "sum over"),
+    ("00", "stretched", [3], "does not know about lengths"),
+    ("00", "stretched", [1 / 3], "cancels"),
+    ("00", "stretched", [0], "what cancels"),
+    ("00", "pairs", [99_000, 900_000], "each pair twice"),
+    ("00", "pairs", [50_500, 450_000], "with itself"),
+    ("00", "pairs", [100_000, 900_000], "images with themselves"),
+    ("00", "pairs", [4_950, 450_000], "how many classes"),
+    ("00", "pairs", [49_500, 499_500], "all the others"),
+    ("01", "first_loss", [0.1], "probability"),
+    ("01", "first_loss", [1.0], "natural logarithm"),
+    ("01", "first_loss", [-np.log(10)], "minus that"),
+    ("01", "first_loss", [5.0], "1/10"),
+    ("01", "stable_softmax", [softmax_over(1)], "subtract the maximum"),
+    ("01", "stable_softmax", [softmax_over(0, maximum_over=0)], "sum over axis 1"),
+    ("01", "stable_softmax", [softmax_over(1, maximum_over="all")], "its own maximum"),
+    ("01", "stable_softmax", [softmax_over(None, maximum_over=1)], "all values together"),
+    ("01", "repaired_loss", [clipped_loss], "the clip cuts the loss off"),
+    ("01", "repaired_loss", [lambda y, z: clipped_loss(y, z, 1e-30)], "the clip cuts"),
+    ("01", "repaired_loss", [squeezing_loss], "reshape(-1)"),
+    ("01", "repaired_loss", [overflowing_loss], "subtract the maximum"),
+    ("01", "repaired_loss", [lambda y, z: overflowing_loss(y, z).mean()], "one loss for each"),
+    ("01", "repaired_loss", [lambda y, z: -log_softmax(z).sum(axis=1)], "logit of the label"),
+    ("01", "nearest_centre", [lambda x, c: (x @ c.T).argmax(axis=1)], "longer centre"),
+    ("01", "nearest_centre", [lambda x, c: cosines(x, c).argmin(axis=1)], "farthest"),
+    ("01", "nearest_centre", [lambda x, c: cosines(x, c).argmax(axis=0)], "has shape"),
+    (
+        "01",
+        "nearest_centre",
+        [lambda x, c: np.linalg.norm(x[:, None] - c, axis=2).argmin(axis=1)],
+        "nearest in distance",
+    ),
+]
+
+
+@pytest.mark.parametrize(("lesson", "name", "answer", "hint"), WRONG_ANSWERS)
+def test_a_wrong_answer_gets_its_hint(lesson, name, answer, hint):
+    verdict = getattr(importlib.import_module(f"lib.checks.lesson_{lesson}"), name)(*answer)
+    assert verdict.state == "wrong"
+    assert hint in verdict.message
+    assert "your code stopped" not in verdict.message
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_self_check_knows_two_wrong_answers(path):
+    known = [(lesson, name) for lesson, name, _, _ in WRONG_ANSWERS]
+    for name in run(exercise_cells(path), checks_of(path)):
+        assert known.count((path.name[:2], name)) >= 2, f"{path.stem}: {name}"
+
+
+@pytest.fixture(autouse=True)
+def no_verdicts_from_other_tests(monkeypatch):
+    monkeypatch.setattr(course, "_last_verdicts", {})

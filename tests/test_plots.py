@@ -1,0 +1,183 @@
+"""The pictures draw what they are given, with labels, and a figure is made only once."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+from lib import evaluation, plots  # noqa: E402
+
+import keras  # noqa: E402
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    with plt.rc_context():
+        yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def flower():
+    """Three embeddings a class on ten rays, and the class weights that point along them."""
+    labels = np.repeat(np.arange(10), 3)
+    angles = 2 * np.pi * (labels + 0.05 * np.tile((-1, 0, 1), 10)) / 10
+    embeddings = 5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return embeddings, labels, evaluation.class_centres(embeddings, labels).T
+
+
+def test_the_same_name_gives_the_same_figure_cleared():
+    first, ax = plots.new_figure("twice")
+    ax.plot([0, 1])
+    second, ax = plots.new_figure("twice")
+    assert first is second
+    assert not ax.lines
+    assert len(plt.get_fignums()) == 1
+
+
+def test_a_figure_needs_a_description_and_carries_it(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(plots, "display", lambda figure, metadata: shown.update(metadata))
+    fig, _ = plots.new_figure("described")
+    with pytest.raises(ValueError, match="describe the figure"):
+        plots.show(fig, "a plot")
+    plots.show(fig, "A line that falls from one to zero.")
+    assert shown == {"image/png": {"alt": "A line that falls from one to zero."}}
+
+
+def test_three_pictures_have_titles_and_axis_labels(flower):
+    embeddings, labels, weights = flower
+    fig = plots.three_pictures("three", embeddings, labels, weights.T, weights)
+    assert len(fig.axes) == 3
+    for ax in fig.axes:
+        assert ax.get_title()
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+    fig.canvas.draw()
+
+
+def test_each_class_is_drawn_as_its_digit(flower):
+    embeddings, labels, weights = flower
+    _, ax = plots.new_figure("digits")
+    plots.plot_embeddings(ax, embeddings, labels, weights)
+    drawn = [np.asarray(points.get_offsets()) for points in ax.collections]
+    assert len(drawn) == 10
+    for label, points in enumerate(drawn):
+        assert np.allclose(points, embeddings[labels == label])
+
+
+def test_the_lines_of_the_weights_point_along_the_weights(flower):
+    embeddings, labels, weights = flower
+    _, ax = plots.new_figure("lines")
+    plots.plot_embeddings(ax, embeddings, labels, weights)
+    for line, weight in zip(ax.lines, weights.T, strict=False):
+        tip = line.get_xydata()[1]
+        assert np.allclose(tip / np.linalg.norm(tip), weight)
+
+
+def test_a_petal_has_its_peak_at_the_class_direction(flower):
+    embeddings, labels, _ = flower
+    angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
+    grid = np.linspace(-np.pi, np.pi, 1441)
+    density = plots._circular_density(angles[labels == 2], grid)
+    assert grid[density.argmax()] == pytest.approx(2 * np.pi * 2 / 10, abs=0.02)
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=0.01)
+
+
+def test_the_circle_also_takes_a_part_of_the_classes(flower):
+    embeddings, labels, weights = flower
+    _, ax = plots.new_figure("part")
+    plots.plot_unit_circle(ax, embeddings[labels > 4], labels[labels > 4], weights[:, :3])
+    assert {text.get_text() for text in ax.texts if text.get_text()} == set("01256789")
+
+
+def test_the_histogram_counts_own_and_other_angles(flower):
+    embeddings, labels, weights = flower
+    _, ax = plots.new_figure("angles")
+    plots.plot_angle_histogram(ax, embeddings, labels, weights.T)
+    own, other = (patch.get_data() for patch in ax.patches)
+    assert own.edges[:-1][own.values > 0].max() < 3  # at most 1.8 degrees from the centre
+    assert other.edges[:-1][other.values > 0].min() >= 33  # the next ray is 36 degrees away
+
+
+def test_decision_regions_show_the_winning_class(flower):
+    embeddings, labels, weights = flower
+    head = keras.layers.Dense(10, use_bias=False)
+    head.build((None, 2))
+    head.set_weights([weights])
+    _, ax = plots.new_figure("regions")
+    plots.plot_decision_regions(ax, head, embeddings, labels, resolution=101)
+    picture = ax.images[0].get_array()
+    for label in (0, 3):
+        x, y = (0.7 * weights[:, label] * 50 + 50).round().astype(int)
+        expected = 0.35 * np.array(matplotlib.colors.to_rgb(plots.COLORS[label])) + 0.65
+        assert np.allclose(picture[y, x], expected)
+
+
+def test_the_sphere_takes_three_dimensions(flower):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 2)
+    fig, ax = plots.new_figure("sphere", subplot_kw={"projection": "3d"})
+    plots.plot_unit_sphere(ax, rng.normal(size=(20, 3)), labels, rng.normal(size=(3, 10)))
+    fig.canvas.draw()
+    assert ax.get_zlabel()
+
+
+def test_images_are_tiled_row_by_row():
+    _, ax = plots.new_figure("tiles")
+    images = np.arange(6, dtype=float).reshape(6, 1, 1, 1) * np.ones((6, 28, 28, 1)) / 5
+    plots.plot_images(ax, images, columns=3)
+    sheet = ax.images[0].get_array()
+    assert sheet.shape == (60, 90)
+    assert sheet[15, 75] == pytest.approx(2 / 5)
+    assert sheet[45, 15] == pytest.approx(3 / 5)
+
+
+def test_tsne_is_the_same_for_the_same_seed_and_separates_rays(flower):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 20)
+    embeddings = 10 * np.eye(10)[labels] + rng.normal(size=(200, 10))
+    layout = plots.tsne(embeddings, seed=1)
+    assert np.array_equal(layout, plots.tsne(embeddings, seed=1))
+    middles = np.array([layout[labels == c].mean(axis=0) for c in range(10)])
+    nearest = np.linalg.norm(layout[:, None] - middles, axis=2).argmin(axis=1)
+    assert (nearest == labels).mean() == 1
+
+
+def test_hovering_shows_the_image_of_the_point(flower):
+    embeddings, labels, _ = flower
+    images = np.random.default_rng(0).random((30, 28, 28, 1))
+    fig, ax = plots.new_figure("hover")
+    plots.plot_tsne(ax, embeddings, labels, images)
+    fig.canvas.draw()
+    (box,) = (a for a in ax.artists if isinstance(a, matplotlib.offsetbox.AnnotationBbox))
+
+    def move_to(x, y):
+        matplotlib.backend_bases.MouseEvent("motion_notify_event", fig.canvas, x, y)._process()
+
+    move_to(*ax.transData.transform(embeddings[7]))
+    assert box.get_visible()
+    assert np.array_equal(box.offsetbox.get_data(), images[7].squeeze())
+    move_to(*(ax.transData.transform(embeddings[7]) + 60))
+    assert not box.get_visible()
+
+
+def test_error_rates_cross_at_the_eer():
+    scores = np.array([0.9, 0.8, 0.6, 0.4, 0.7, 0.3, 0.2, 0.1])
+    genuine = np.array([True] * 4 + [False] * 4)
+    _, ax = plots.new_figure("errors")
+    plots.plot_error_rates(ax, scores, genuine)
+    (crossing,) = (line for line in ax.lines if line.get_marker() == "o")
+    assert crossing.get_ydata()[0] == pytest.approx(evaluation.equal_error_rate(scores, genuine))
+
+
+def test_loss_curves_name_each_training():
+    class History:
+        history = {"loss": [2.0, 1.0, 0.5]}
+
+    _, ax = plots.new_figure("curves")
+    plots.plot_loss_curves(ax, {"softmax": History(), "other": History()})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["softmax", "other"]
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3]

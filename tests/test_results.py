@@ -1,0 +1,180 @@
+"""Records are current, resumable, written whole or not at all, and stale when code changes."""
+
+import json
+
+from lib import fingerprint as fingerprint_module
+from lib import results
+
+import pytest
+
+
+# --- the record in the repository -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", results.RUNS)
+def test_the_record_came_from_the_code_of_today(name):
+    entry = results.read_results()["lesson"].get(name)
+    assert entry is not None, f"{name} is not recorded: run `make results`"
+    assert results.is_current(name, entry), f"the record of {name} is stale: run `make results`"
+
+
+def test_the_record_holds_no_run_that_is_gone():
+    assert set(results.read_results()["lesson"]) <= set(results.RUNS)
+
+
+def test_no_two_runs_have_the_same_numbers():
+    rows = [
+        json.dumps(entry["rows"], sort_keys=True)
+        for entry in results.read_results()["lesson"].values()
+    ]
+    assert len(set(rows)) == len(rows)
+
+
+def test_recorded_softmax_is_as_good_as_the_lesson_says():
+    accuracy = results.recorded("softmax-2d").values("head_accuracy")
+    assert sum(accuracy) / len(accuracy) >= 0.94
+    assert min(accuracy) >= 0.93
+
+
+def test_a_run_that_is_not_recorded_says_which_command_records_it():
+    with pytest.raises(KeyError, match="make results"):
+        results.recorded("no-such-run")
+
+
+def test_mean_spread_and_band_by_hand():
+    record = results.Record("by hand", {"0": {"eer": 1.0}, "1": {"eer": 2.0}, "2": {"eer": 6.0}})
+    assert record.mean("eer") == 3.0
+    assert record.spread("eer") == pytest.approx(7**0.5)
+    assert record.band("eer") == (-4.0, 11.0)
+
+
+# --- recording ------------------------------------------------------------------------------------
+
+
+class FakeModel:
+    pass
+
+
+@pytest.fixture
+def fast_runs(monkeypatch):
+    """Replace training and scoring; return the list of seeds that were 'trained'."""
+    trained = []
+
+    def train(run, seed, digits):
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append(seed)
+        return FakeModel()
+
+    monkeypatch.setattr(results.Run, "train", train)
+    monkeypatch.setattr(results.Run, "score", lambda run, model, digits: {"eer": trained[-1] / 7})
+    monkeypatch.setattr(results, "load_digits", lambda mode: "digits")
+    return trained
+
+
+def test_an_interrupted_recording_goes_on_where_it_stopped(fast_runs, tmp_path):
+    path = tmp_path / "results.json"
+    with pytest.raises(KeyboardInterrupt):
+        results.record_all("lesson", ["softmax-2d"], path)
+    assert set(json.loads(path.read_text())["lesson"]["softmax-2d"]["rows"]) == {"0", "1", "2"}
+    fast_runs.clear()
+    results.record_all("lesson", ["softmax-2d"], path)
+    assert fast_runs == [3, 4]
+    entry = json.loads(path.read_text())["lesson"]["softmax-2d"]
+    assert results.is_current("softmax-2d", entry)
+    assert entry["mean"]["eer"] == pytest.approx(2 / 7, abs=1e-6)
+
+
+def test_a_stale_record_is_trained_anew(fast_runs, tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    monkeypatch.setattr(results, "run_fingerprint", lambda run: "of yesterday")
+    with pytest.raises(KeyboardInterrupt):
+        results.record_all("lesson", ["softmax-2d"], path)
+    monkeypatch.setattr(results, "run_fingerprint", lambda run: "of today")
+    fast_runs.clear()
+    with pytest.raises(KeyboardInterrupt):
+        results.record_all("lesson", ["softmax-2d"], path)
+    assert fast_runs == [0, 1, 2]
+
+
+def test_lesson_and_full_records_live_side_by_side(fast_runs, tmp_path):
+    path = tmp_path / "results.json"
+    results.write_results({"full": {"softmax-2d": {"title": "kept"}}}, path)
+    with pytest.raises(KeyboardInterrupt):
+        results.record_all("lesson", ["softmax-2d"], path)
+    assert results.read_results(path)["full"]["softmax-2d"] == {"title": "kept"}
+
+
+def test_a_damaged_record_says_how_to_restore_it(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text('{"lesson": {')
+    with pytest.raises(ValueError, match="git checkout"):
+        results.read_results(path)
+
+
+def test_a_failed_write_leaves_the_old_record(tmp_path):
+    path = tmp_path / "results.json"
+    results.write_results({"lesson": {}}, path)
+    with pytest.raises(TypeError):
+        results.write_results({"lesson": object()}, path)
+    assert json.loads(path.read_text()) == {"lesson": {}}
+
+
+# --- the fingerprint ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_library(tmp_path, monkeypatch):
+    """A library of two modules; returns a function that writes one and takes the fingerprint."""
+    monkeypatch.setattr(fingerprint_module, "__file__", str(tmp_path / "fingerprint.py"))
+
+    def take(first, second="def helper(x):\n    return x + SHIFT\nSHIFT = 1\n", settings=0):
+        (tmp_path / "first.py").write_text(first)
+        (tmp_path / "second.py").write_text(second)
+        for cached in ("_syntax_tree", "_definitions", "_imports"):
+            getattr(fingerprint_module, cached).cache_clear()
+        return fingerprint_module.fingerprint([("first", "root")], settings)
+
+    yield take
+    for cached in ("_syntax_tree", "_definitions", "_imports"):
+        getattr(fingerprint_module, cached).cache_clear()
+
+
+FIRST = "from . import second\ndef root(x):\n    return second.helper(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (FIRST.replace("helper(x)", "helper(x) * 2"), None),
+        (FIRST, "def helper(x):\n    return x - SHIFT\nSHIFT = 1\n"),
+        (FIRST, "def helper(x):\n    return x + SHIFT\nSHIFT = 2\n"),
+    ],
+)
+def test_a_change_in_code_that_is_reached_changes_the_fingerprint(small_library, first, second):
+    before = small_library(FIRST)
+    assert small_library(first, second) != before if second else small_library(first) != before
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "# a comment\ndef helper(x):\n    return x + SHIFT\nSHIFT = 1\n",
+        'def helper(x):\n    """Documented."""\n    return (x +\n        SHIFT)\nSHIFT = 1\n',
+        "def helper(x):\n    return x + SHIFT\nSHIFT = 1\ndef unused():\n    return 5\n",
+    ],
+)
+def test_comments_layout_and_unused_code_do_not(small_library, second):
+    assert small_library(FIRST) == small_library(FIRST, second)
+
+
+def test_settings_change_it_and_imported_names_are_followed(small_library):
+    assert small_library(FIRST, settings=1) != small_library(FIRST, settings=2)
+    by_name = "from .second import helper as h\ndef root(x):\n    return h(x)\n"
+    changed = "def helper(x):\n    return x - SHIFT\nSHIFT = 1\n"
+    assert small_library(by_name) != small_library(by_name, changed)
+
+
+def test_a_root_that_is_not_there_is_an_error():
+    with pytest.raises(KeyError, match="no top-level definition"):
+        fingerprint_module.fingerprint([("losses", "no_such_loss")], 0)
