@@ -65,7 +65,7 @@ def cosine(u, v):
 
 
 def softmax_over(axis, maximum_over=None):
-    """A softmax that subtracts the maximum over one axis (None: not at all; "all": of everything)."""
+    """A softmax that subtracts the maximum over an axis (None: nowhere; "all": of everything)."""
 
     def softmax(logits):
         if maximum_over == "all":

@@ -4,12 +4,12 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots  # noqa: E402
+from lib import evaluation, plots
 
-import keras  # noqa: E402
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from lib import results
 
 import pytest
 
-
 # --- the record in the repository -----------------------------------------------------------------
 
 

@@ -20,12 +20,16 @@ def angle(angle_between):
     if math.isnan(slanted):
         raise Hint("(2, 0) and (1, 1) gave NaN: divide by both lengths before arccos.")
     if not math.isclose(slanted, 45, abs_tol=1e-4):
-        raise Hint(f"(2, 0) and (1, 1) are 45° apart, yours says {slanted:.4g}: is the dot product "
-                   "divided by the lengths of both vectors?")  # fmt: skip
+        raise Hint(
+            f"(2, 0) and (1, 1) are 45° apart, yours says {slanted:.4g}: is the dot product divided"
+            " by the lengths of both vectors?"
+        )
     vectors = np.random.default_rng(0).random((100, 3), dtype="float32")
     if any(math.isnan(angle_between(vector, vector)) for vector in vectors):
-        raise Hint("some vectors with themselves gave NaN: rounding makes a cosine a little larger than "
-                   "1, so clip it to [-1, 1] before arccos.")  # fmt: skip
+        raise Hint(
+            "some vectors with themselves gave NaN: rounding makes a cosine a little larger than "
+            "1, so clip it to [-1, 1] before arccos."
+        )
     return "right, and it survives a vector compared with itself."
 
 

@@ -2,9 +2,9 @@
 
 import math
 
-import numpy as np
-
 from lib.course import Hint, self_check
+
+import numpy as np
 
 
 @self_check("1.1 the first loss")
@@ -38,8 +38,10 @@ def stable_softmax(softmax):
     if not np.allclose(large, 0.5):
         raise Hint("two logits of 1000 should give 0.5 each: subtract the maximum before exp.")
     if not np.allclose(mixed, 0.5):
-        raise Hint("you subtract the largest logit of the whole batch; a row far below it turns into "
-                   "0/0. Each row needs its own maximum: axis=1, keepdims=True.")  # fmt: skip
+        raise Hint(
+            "you subtract the largest logit of the whole batch; a row far below it turns into 0/0."
+            " Each row needs its own maximum: axis=1, keepdims=True."
+        )
     return "right, also where exp alone would overflow."
 
 
@@ -51,24 +53,34 @@ def repaired_loss(cross_entropy):
         raise Hint("return one loss for each image; the mean comes later.")
     expected = np.log(np.exp(logits).sum(axis=1)) - logits[[0, 1, 2], labels]
     if not np.allclose(_same_shape(losses, (3,)), expected):
-        raise Hint("even harmless logits give a wrong loss: it is ln(sum of exp) minus the logit of "
-                   "the label.")  # fmt: skip
+        raise Hint(
+            "even harmless logits give a wrong loss: it is ln(sum of exp) minus the logit of the "
+            "label."
+        )
     with np.errstate(all="ignore"):
         hopeless = cross_entropy(np.array([1, 1]), np.array([[100.0, 0.0], [2000.0, 0.0]]))
     if not np.isfinite(hopeless).all():
-        raise Hint("a gap of 2000 between two logits gives NaN or infinity: subtract the maximum, "
-                   "and never take the log of a probability that has become 0.")  # fmt: skip
+        raise Hint(
+            "a gap of 2000 between two logits gives NaN or infinity: subtract the maximum, and "
+            "never take the log of a probability that has become 0."
+        )
     if hopeless[0] < 99:
-        raise Hint(f"an image that is wrong by 100 should cost 100, yours says {hopeless[0]:.4g}: the "
-                   "clip cuts the loss off, and its gradient with it. Stay in logarithms.")  # fmt: skip
+        raise Hint(
+            f"an image that is wrong by 100 should cost 100, yours says {hopeless[0]:.4g}: the clip"
+            " cuts the loss off, and its gradient with it. Stay in logarithms."
+        )
     try:
         single = cross_entropy(np.array([[1]]), np.array([[0.0, 1.0, 0.0]]))
     except Exception as error:
-        raise Hint("a batch of one fails: squeeze turns labels of shape (1, 1) into a scalar; "
-                   "reshape(-1) keeps them a list.") from error  # fmt: skip
+        raise Hint(
+            "a batch of one fails: squeeze turns labels of shape (1, 1) into a scalar; reshape(-1)"
+            " keeps them a list."
+        ) from error
     if np.shape(single) != (1,):
-        raise Hint(f"a batch of one should give one loss, shape (1,), not {np.shape(single)}: use "
-                   "reshape(-1) on the labels instead of squeeze.")  # fmt: skip
+        raise Hint(
+            f"a batch of one should give one loss, shape (1,), not {np.shape(single)}: use "
+            "reshape(-1) on the labels instead of squeeze."
+        )
     return "right: no cliff, no NaN, and a batch of one is a batch."
 
 

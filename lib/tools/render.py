@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"
 SOLUTIONS = LESSONS / "solutions"
 CELL_TIMEOUT = 1200  # seconds
-COLOURS = 64
+COLOURS = 256
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_TEXT = "[interactive controls: run this cell]"
@@ -106,7 +106,7 @@ def name_cells(notebook):
 
 
 def shrink(png):
-    """A base64 PNG with a palette of at most 64 colours, on white; base64 again."""
+    """A base64 PNG with a palette of at most 256 colours, on white; base64 again."""
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode != "P":
         image = image.convert("RGBA")
