@@ -4,6 +4,7 @@
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
 ## make test     run the unit tests and every notebook
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
+## make pictures draw the pictures of the README
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses
@@ -32,7 +33,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render results data bench lint lock clean
+.PHONY: help environment lab test render pictures results data bench lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -49,6 +50,9 @@ test: environment
 
 render: environment
 	@$(PY) lib/tools/render.py $(NB)
+
+pictures: environment
+	@$(PY) -m lib.tools.pictures
 
 results: environment
 	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.results
