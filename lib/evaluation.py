@@ -155,6 +155,11 @@ def scoreboard(logits, embeddings, labels, centre_embeddings, centre_labels):
     )
 
 
+def backbone_of(model):
+    """The part of a model that makes embeddings: its attribute `backbone`, else its first layer."""
+    return getattr(model, "backbone", None) or model.layers[0]
+
+
 def evaluate_model(model, digits):
     """The `Scoreboard` of a model on `digits` (from `lib.data.load_digits`).
 
@@ -162,7 +167,7 @@ def evaluate_model(model, digits):
         model: `keras.Sequential([backbone, head])`, or a model with an attribute `backbone`.
         digits: held-out images give the scores, training originals the class centres.
     """
-    backbone = getattr(model, "backbone", model.layers[0])
+    backbone = backbone_of(model)
     return scoreboard(
         logits=_forward(model, digits.x_test),
         embeddings=embed(backbone, digits.x_test),
@@ -226,7 +231,7 @@ def pair_scores(embeddings, labels):
     unit = _unit_rows(embeddings)
     labels = _identities(labels, len(unit))
     upper = np.triu(np.ones((len(unit), len(unit)), dtype=bool), k=1)
-    scores = np.clip((unit @ unit.T)[upper], -1, 1).astype("float32")
+    scores = (unit @ unit.T)[upper].astype("float32")  # never above 1: the rounding sees to it
     return scores, (labels[:, None] == labels)[upper]
 
 
@@ -332,7 +337,8 @@ def _resampled_curves(scores, genuine, who, draws, thresholds):
     first, second = np.triu_indices(len(who), k=1)
     pair = who[first] * count + who[second]
     # sort the pairs into the steps between neighbouring thresholds, the strictest first
-    step = (len(grid) - np.searchsorted(grid, scores, side="right")).astype("uint16")
+    step = len(grid) - np.searchsorted(grid, scores, side="right")
+    step = step.astype(np.min_scalar_type(len(grid)))  # NumPy sorts small integers much faster
     order = np.argsort(step, kind="stable")
     ends = np.cumsum(np.bincount(step, minlength=len(grid)))
 
@@ -351,11 +357,11 @@ def _resampled_curves(scores, genuine, who, draws, thresholds):
 
 
 def _threshold_grid(scores, genuine, thresholds):
-    """Ascending thresholds: dense where FAR is low, even over the genuine scores."""
+    """Ascending thresholds: from the lowest score on, dense where FAR is low."""
     impostor, own = np.sort(scores[~genuine])[::-1], np.sort(scores[genuine])
     ranks = np.geomspace(1, len(impostor), thresholds).round().astype(int) - 1
     places = np.linspace(0, len(own) - 1, thresholds // 2).round().astype(int)
-    return np.unique(np.concatenate([impostor[ranks], own[places], [scores.min()]]))
+    return np.unique(np.concatenate([impostor[ranks], own[places]]))
 
 
 def _roc(scores, genuine):

@@ -304,6 +304,17 @@ def test_a_bad_file_is_one_error_with_its_name_and_the_remedy(folder, content):
     assert path.read_bytes() == bad, "the file must be left as it is"
 
 
+def test_nothing_hidden_in_a_file_is_run(folder):
+    class Payload:
+        def __reduce__(self):
+            return open, (str(folder / "was-run"), "w")
+
+    (folder / "digits.npz").write_bytes(altered(y_test=np.array([Payload()], dtype=object)))
+    with pytest.raises(data.DataError, match="damaged"):
+        data.load_digits("lesson")
+    assert not (folder / "was-run").exists()
+
+
 def test_a_missing_file_is_named_with_the_remedy(folder):
     (folder / "digits.npz").unlink()
     with pytest.raises(
@@ -374,6 +385,7 @@ def test_make_data_writes_once_and_then_only_checks(monkeypatch, folder, mnist, 
     for name, array in stored("mnist.npz").items():
         np.testing.assert_array_equal(array, mnist[name])
     assert sorted(path.name for path in folder.iterdir()) == ["digits.npz", "mnist.npz"]
+    assert (folder / "mnist.npz").stat().st_mode & 0o044 == 0o044, "others may read it"
 
 
 def test_make_data_reports_an_error_on_one_line(monkeypatch, folder, mnist, capsys):
@@ -400,6 +412,17 @@ def test_a_full_disk_leaves_no_half_file(monkeypatch, folder, mnist):
     let_keras_return(monkeypatch, mnist)
     monkeypatch.setattr(data.np, "savez_compressed", savez_compressed)
     with pytest.raises(data.DataError, match="cannot be written .*No space left"):
+        data.fetch_mnist()
+    assert [path.name for path in folder.iterdir()] == ["digits.npz"]
+
+
+def test_what_was_written_is_read_back_before_it_counts(monkeypatch, folder, mnist):
+    def savez_compressed(file, **arrays):
+        np.savez(file, **(arrays | {"y_test": arrays["y_test"] * 0}))
+
+    let_keras_return(monkeypatch, mnist)
+    monkeypatch.setattr(data.np, "savez_compressed", savez_compressed)
+    with pytest.raises(data.DataError, match="was altered: y_test"):
         data.fetch_mnist()
     assert [path.name for path in folder.iterdir()] == ["digits.npz"]
 

@@ -424,6 +424,13 @@ def test_the_bootstrap_repeats_itself_and_does_not_mind_the_names_of_identities(
     assert evaluation.bootstrap_interval(embeddings, labels, fars=(0.1,), seed=1) != first
 
 
+def test_resamples_without_impostor_pairs_do_not_spoil_the_interval():
+    """Of two identities every second draw is one of them twice: no impostor pair is left."""
+    embeddings, labels = clusters(identities=2, images=8, noise=2.0)
+    interval = evaluation.bootstrap_interval(embeddings, labels, fars=(0.5,))
+    assert np.isfinite([interval["eer"], interval[0.5]]).all()
+
+
 def test_the_bootstrap_refuses_what_verification_refuses():
     embeddings, labels = clusters(identities=3, images=2)
     with pytest.raises(ValueError, match="FAR 0.01 cannot be measured on 12 impostor pairs"):
