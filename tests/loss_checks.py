@@ -1,0 +1,314 @@
+"""What must hold for a loss library and its heads, as functions of the module.
+
+`test_losses.py` and `test_layers.py` run them on `lib`; `mutation.py` runs them on copies with one
+deliberate mistake each, and every such copy must fail one of them.
+"""
+
+import math
+import warnings
+
+import lib  # noqa: F401
+import reference
+from loss_cases import (
+    CASES,
+    JUST_INSIDE,
+    SCALES,
+    assert_close_to_reference,
+    edge_samples,
+    loss_and_gradient,
+    samples,
+    value_and_gradient,
+)
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+LABEL_DTYPES = ("uint8", "int8", "uint16", "int32", "int64", "float32")
+
+
+def check_values_and_gradients(losses, names=tuple(CASES), scales=SCALES, batch=1500):
+    for number, name in enumerate(names):
+        build, margins = CASES[name]
+        for scale in scales:
+            labels, cosines = samples(1000 * number + int(scale), batch)
+            result = loss_and_gradient(build(losses, scale), labels, cosines)
+            expected = reference.margin_loss(labels, cosines, *margins, scale=scale)
+            assert_close_to_reference(*result, expected, scale)
+
+
+def check_edges(losses, names=tuple(CASES), scales=(1.0, 64.0, 128.0)):
+    """At c = +-1 and around: the value keeps its bound, the gradient is finite and never inward."""
+    labels, cosines = edge_samples()
+    rows = np.arange(len(labels))
+    for name in names:
+        build, margins = CASES[name]
+        for scale in scales:
+            values, gradients = loss_and_gradient(build(losses, scale), labels, cosines)
+            losses_expected, _ = reference.margin_loss(labels, cosines, *margins, scale=scale)
+            # beyond 1 the plain cosine is taken as it is
+            beyond = np.maximum(np.abs(cosines).max(axis=1) - 1, 0)
+            bound = 1e-5 * np.abs(losses_expected) + (2e-7 + beyond) * scale
+            assert np.all(np.abs(values - losses_expected) <= bound), name
+            assert np.isfinite(gradients).all()
+            # a larger target cosine never costs more, whatever is left of the slope at the ends
+            assert np.all(gradients[rows, labels] <= 0)
+            # one step inside, the slope is there: not flattened by a coarse clip
+            inside = (cosines[rows, labels] == JUST_INSIDE) & (values > 1e-3)
+            assert np.all(gradients[rows, labels][inside] < 0)
+
+
+def check_margin_logit(losses):
+    for _, margins in CASES.values():
+        cosines = samples(5, 500)[1]
+        values, slopes = value_and_gradient(
+            lambda c, m=margins: losses.margin_logit(c, *m), cosines
+        )
+        np.testing.assert_allclose(
+            values, reference.margin_logit(cosines, *margins), rtol=1e-5, atol=1e-6
+        )
+        expected = reference.margin_slope(cosines, *margins[:2])
+        np.testing.assert_allclose(slopes, expected, rtol=2e-4, atol=1e-3)
+    ends = np.float32([1, -1, 1.0000001, -1.0000001])
+    values, slopes = value_and_gradient(lambda c: losses.margin_logit(c, 1.0, 0.5), ends)
+    np.testing.assert_allclose(values, reference.margin_logit(ends, 1, 0.5), atol=1e-6)
+    assert np.isfinite(slopes).all()
+    assert ops.convert_to_numpy(losses.margin_logit(np.float16([0.5]))).dtype == "float32"
+
+
+def check_psi(losses):
+    angles = np.linspace(0, 8 * np.pi, 4001, dtype="float32")
+    values = ops.convert_to_numpy(losses.psi(angles))
+    np.testing.assert_allclose(values, reference.psi(angles), atol=2e-5)
+    assert np.all(np.diff(values) <= 1e-5)  # falls
+    assert np.abs(np.diff(values)).max() < 0.01  # without a jump
+
+
+def check_softmax_cross_entropy(losses):
+    rng = np.random.default_rng(0)
+    for spread in (0.1, 5.0, 200.0, 2000.0):
+        labels = rng.integers(0, 7, 300)
+        logits = (spread * rng.standard_normal((300, 7))).astype("float32")
+        values, gradients = value_and_gradient(
+            lambda z, y=labels: losses.softmax_cross_entropy(y, z), logits
+        )
+        expected, slopes = reference.cross_entropy(labels, logits)
+        np.testing.assert_allclose(values, expected, rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(gradients, slopes, atol=5e-6)
+    # the same to the last bit after a shift, and from float16 without overflow
+    whole = rng.integers(-9, 9, (300, 7)).astype("float32")
+    np.testing.assert_array_equal(
+        losses.softmax_cross_entropy(labels, whole),
+        losses.softmax_cross_entropy(labels, whole - 4096),
+    )
+    half = ops.convert_to_numpy(
+        losses.softmax_cross_entropy(np.array([0, 1]), np.float16([[6e4, 0], [6e4, 0]]))
+    )
+    np.testing.assert_array_equal(half, np.float32([0, np.float16(6e4)]))
+    assert half.dtype == "float32"
+
+
+def check_labels(losses):
+    """Any integer dtype, (B,) or (B, 1), a batch of one; refused: everything that is no class."""
+    labels = np.array([2, 0, 1])
+    points = np.float32([[0.3, -0.2, 0.9], [0.1, 0.5, -0.7], [-0.4, 0.2, 0.6]])
+    for function in (losses.softmax_cross_entropy, losses.ArcFaceLoss(0.3, 8.0).call):
+        expected = ops.convert_to_numpy(function(labels, points))
+        for dtype in LABEL_DTYPES:
+            for shape in ((3,), (3, 1)):
+                got = function(labels.astype(dtype).reshape(shape), points)
+                np.testing.assert_array_equal(ops.convert_to_numpy(got), expected)
+        for shape in ((1,), (1, 1)):
+            one = ops.convert_to_numpy(function(labels[:1].reshape(shape), points[:1]))
+            assert one.shape == (1,)
+            np.testing.assert_allclose(one, expected[:1], rtol=1e-6)
+        for wrong in (-1, 3, 300, -3, 0.5, math.nan):
+            with pytest.raises(ValueError, match=rf"Label {wrong}[. ].*sample 1 .*0 to 2"):
+                function(np.array([0, wrong, 1], np.float32), points)
+        with pytest.raises(ValueError, match="Label -1 of sample 0"):
+            function(np.array([-1, 0, 1]), points)
+        with pytest.raises(ValueError, match="argmax"):
+            function(np.eye(3), points)
+        with pytest.raises(ValueError, match=r"\(batch,\) or \(batch, 1\)"):
+            function(np.zeros((3, 1, 1)), points)
+        for bad in (points[0], points[None], points[:, :1]):
+            with pytest.raises(ValueError, match="at least two classes"):
+                function(labels, bad)
+
+
+def check_wide_labels(losses):
+    """Labels in a float type that is too coarse for the classes are refused, not rounded."""
+    for dtype, limit in (("bfloat16", 2**8), ("float16", 2**11)):
+        label = ops.cast(np.array([limit]), dtype)
+        exact = np.zeros((1, limit), "float32")
+        for function in (losses.softmax_cross_entropy, losses.CosFaceLoss(0.1, 4.0).call):
+            ops.convert_to_numpy(function(label - 1, exact))
+            with pytest.raises(ValueError, match=f"{dtype}.*{limit}.*{limit + 1} classes"):
+                function(label, np.zeros((1, limit + 1), "float32"))
+
+
+def check_targets(losses):
+    """Numbers that are no cosines are refused by name."""
+    loss = losses.CosFaceLoss(0.1, 4.0)
+    for wrong in (1.02, -1.5, 40.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"cosine of sample 1 is .*CosineHead"):
+            loss.call(np.array([0, 1]), np.float32([[0.5, 0.5], [0.5, wrong]]))
+    # what a bfloat16 head may return for two parallel vectors
+    assert np.isfinite(loss.call(np.array([0]), np.float32([[1.0078125, 0.5]]))).all()
+
+
+def check_arguments(losses):
+    """Each bad argument is refused with its remedy; what the papers use is not."""
+    refused = [
+        (lambda: losses.ArcFaceLoss(28.6), r"degrees.*0\.4992"),
+        (lambda: losses.ArcFaceLoss(1.5709), "degrees"),
+        (lambda: losses.CombinedMarginLoss(1, 3, 0), "degrees"),
+        (lambda: losses.ArcFaceLoss(-0.1), r"bonus.*m2 >= 0\.0000"),
+        (lambda: losses.ArcFaceLoss(math.nan), "m2"),
+        (lambda: losses.SphereFaceLoss(0), "m1.*positive"),
+        (lambda: losses.SphereFaceLoss(-2), "m1.*positive"),
+        (lambda: losses.SphereFaceLoss(math.inf), "m1.*positive"),
+        (lambda: losses.SphereFaceLoss(0.9), r"m2 >= 0\.3142"),
+        (lambda: losses.CombinedMarginLoss(0.9, 0.31, 0), r"m2 >= 0\.3142"),
+        (lambda: losses.CosFaceLoss(-0.1), r"m3.*\[0, 2\]"),
+        (lambda: losses.CosFaceLoss(35), r"m3.*\[0, 2\].*0\.35"),
+        (lambda: losses.CosFaceLoss(math.nan), "m3"),
+    ] + [
+        (lambda s=scale: losses.NormFaceLoss(s), "scale.*positive")
+        for scale in (0, -1, math.nan, math.inf)
+    ]
+    for build, message in refused:
+        with pytest.raises(ValueError, match=message):
+            build()
+    for m1, m2, m3 in ((0.9, 0.4, 0.15), (1, 0.3, 0.2), (1, math.pi / 2, 0), (1, 0, 2), (1, 0, 0)):
+        loss = losses.CombinedMarginLoss(m1, m2, m3)
+        assert (loss.m1, loss.m2, loss.m3) == (m1, m2, m3)
+    assert losses.CombinedMarginLoss(0.5, math.pi / 2, 0).m1 == 0.5
+    assert losses.SphereFaceLoss(1).m1 == 1
+
+
+def check_defaults_and_configs(losses):
+    """The defaults of the contract; a config builds the same loss again."""
+    expected = {
+        losses.MarginLoss(): (1, 0, 0, 64),
+        losses.NormFaceLoss(30): (1, 0, 0, 30),
+        losses.SphereFaceLoss(): (4, 0, 0, 64),
+        losses.CosFaceLoss(): (1, 0, 0.35, 64),
+        losses.ArcFaceLoss(): (1, 0.5, 0, 64),
+        losses.CombinedMarginLoss(0.9, 0.4, 0.15): (0.9, 0.4, 0.15, 64),
+    }
+    assert len({loss.name for loss in expected}) == 6
+    for loss, numbers in expected.items():
+        assert (loss.m1, loss.m2, loss.m3, loss.scale) == numbers
+        other = type(loss).from_config({**loss.get_config(), "scale": 7.0, "reduction": "sum"})
+        assert (other.m1, other.m2, other.m3, other.scale) == (*numbers[:3], 7)
+        assert other.reduction == "sum"
+        assert other.get_config() == {**loss.get_config(), "scale": 7.0, "reduction": "sum"}
+        assert keras.losses.deserialize(keras.losses.serialize(loss)).get_config() == (
+            loss.get_config()
+        )
+        assert loss.dtype == "float32"
+    assert keras.saving.get_registered_name(losses.ArcFaceLoss).endswith(">ArcFaceLoss")
+    assert keras.saving.get_registered_name(losses.softmax_cross_entropy).endswith(
+        ">softmax_cross_entropy"
+    )
+
+
+def check_reduction_and_weights(losses):
+    labels, cosines = samples(3, 40)
+    each = ops.convert_to_numpy(losses.ArcFaceLoss(0.3, 8.0).call(labels, cosines))
+    weights = np.linspace(0, 2, 40).astype("float32")
+    for reduction, expected in (
+        ("sum_over_batch_size", (each * weights).mean()),
+        ("sum", (each * weights).sum()),
+        (None, each * weights),
+    ):
+        loss = losses.ArcFaceLoss(0.3, 8.0, reduction=reduction)
+        np.testing.assert_allclose(loss(labels, cosines, weights), expected, rtol=1e-5)
+    # Keras casts to floatx; a head in lower precision costs its own digits but no more
+    low = losses.ArcFaceLoss(0.3, 8.0)(labels, ops.cast(cosines, "bfloat16"))
+    assert keras.backend.standardize_dtype(low.dtype) == "float32"
+    np.testing.assert_allclose(low, each.mean(), rtol=0.02)
+
+
+def check_poison(losses):
+    """In compiled code that nothing can stop, a wrong label or cosine gives NaN, and only there."""
+    labels = np.float32([1, -1, 0, 2, 0, 0.5, 1, math.nan])
+    points = np.tile(np.float32([[0.3, -0.2], [0.1, 0.5]]), (4, 1))
+    wrong = [False, True] * 4
+    for function in (losses.softmax_cross_entropy, losses.ArcFaceLoss(0.3, 8.0).call):
+        values, _ = value_and_gradient(
+            lambda z, f=function: f(_hidden(labels, z), z), points, compiled=True
+        )
+        np.testing.assert_array_equal(np.isnan(values), wrong)
+    loss, right = losses.ArcFaceLoss(0.3, 8.0), np.ones(8)
+    points[1::2] *= 5  # no cosines
+    values, _ = value_and_gradient(lambda z: loss.call(right, z), points, compiled=True)
+    np.testing.assert_array_equal(np.isnan(values), wrong)
+
+
+def _hidden(labels, point):
+    """The labels as a value of the function being compiled, which no check can look into."""
+    return labels + 0.0 * ops.max(point, axis=1)
+
+
+ALL_LOSS_CHECKS = [
+    check_psi,
+    check_margin_logit,
+    check_values_and_gradients,
+    check_edges,
+    check_softmax_cross_entropy,
+    check_labels,
+    check_wide_labels,
+    check_targets,
+    check_arguments,
+    check_defaults_and_configs,
+    check_reduction_and_weights,
+    check_poison,
+]
+
+
+def check_heads(layers, batch=64, dim=12, classes=7):
+    """Both heads against float64, their gradients against finite differences."""
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((batch, dim)).astype("float32")
+    kernel = rng.standard_normal((dim, classes)) * rng.uniform(0.1, 10, classes)
+    pull = rng.standard_normal((batch, classes))
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    for head, expected in (
+        (layers.CosineHead(classes), reference.cosine_head),
+        (
+            layers.ModifiedSoftmaxHead(classes),
+            lambda x, w: reference.cosine_head(x, w) * np.linalg.norm(x, axis=1)[:, None],
+        ),
+    ):
+        head.build((None, dim))
+        head.kernel.assign(kernel)
+        weights = head.kernel.numpy()
+        np.testing.assert_allclose(
+            head(embeddings), expected(embeddings, weights), atol=1e-6 * lengths.max()
+        )
+
+        def of_embeddings(x, head=head):
+            return ops.sum(head(x) * pull.astype("float32"), axis=-1)
+
+        def of_kernel(w, head=head):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                state = [(head.kernel, w)]
+                with keras.StatelessScope(state_mapping=state):
+                    return ops.reshape(ops.sum(head(embeddings) * pull.astype("float32")), (1,))
+
+        got = value_and_gradient(of_embeddings, embeddings)[1]
+        want = reference.numeric_gradient(
+            lambda x, f=expected, w=weights: (f(x, w) * pull).sum(axis=1),
+            embeddings.astype("float64"),
+        )
+        np.testing.assert_allclose(got, want, atol=2e-5 * np.abs(want).max())
+        got = value_and_gradient(of_kernel, weights)[1]
+        flat = weights.astype("float64").reshape(1, -1)
+        want = reference.numeric_gradient(
+            lambda w, f=expected: np.array([(f(embeddings, w.reshape(dim, -1)) * pull).sum()]), flat
+        )
+        np.testing.assert_allclose(got, want.reshape(dim, -1), atol=2e-5 * np.abs(want).max())

@@ -1,0 +1,123 @@
+import lib  # noqa: F401
+import loss_checks
+from lib import layers
+from lib.layers import CosineHead, ModifiedSoftmaxHead
+from loss_cases import value_and_gradient
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+HEADS = (CosineHead, ModifiedSoftmaxHead)
+
+
+def test_heads_match_the_reference():
+    loss_checks.check_heads(layers)
+
+
+@pytest.mark.parametrize("head_type", HEADS)
+def test_zero_vectors_have_cosine_zero_and_gradient_zero(head_type):
+    head = head_type(3)
+    head.build((None, 4))
+    kernel = np.ones((4, 3), "float32")
+    kernel[:, 1] = 0
+    head.kernel.assign(kernel)
+    embeddings = np.float32([[0, 0, 0, 0], [1, 2, 3, 4]])
+    values, gradient = value_and_gradient(lambda x: ops.sum(head(x), axis=-1), embeddings)
+    outputs = ops.convert_to_numpy(head(embeddings))
+    assert np.all(outputs[0] == 0)
+    assert np.all(outputs[:, 1] == 0)
+    assert np.isfinite(gradient).all()
+    if head_type is CosineHead:
+        assert np.all(gradient[0] == 0)
+
+
+@pytest.mark.parametrize("length", [1e-6, 1e-3, 1.0, 1e6, 1e15])
+def test_cosines_do_not_depend_on_lengths(length):
+    rng = np.random.default_rng(0)
+    head = CosineHead(5)
+    embeddings = rng.standard_normal((20, 6)).astype("float32")
+    expected = ops.convert_to_numpy(head(embeddings))
+    head.kernel.assign(head.kernel.numpy() * np.float32(length))
+    np.testing.assert_allclose(head(embeddings * np.float32(length)), expected, atol=1e-6)
+    assert np.abs(expected).max() <= 1 + 1e-6
+
+
+def test_the_gradient_in_an_embedding_does_not_change_its_length():
+    """So a margin on cosines cannot be bought by shrinking the embedding."""
+    embeddings = np.random.default_rng(0).standard_normal((20, 6)).astype("float32")
+    head = CosineHead(5)
+    _, gradient = value_and_gradient(lambda x: ops.sum(head(x) ** 2, axis=-1), embeddings)
+    assert np.abs((gradient * embeddings).sum(axis=1)).max() < 1e-5
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("head_type", HEADS)
+def test_heads_stay_in_float32_under_mixed_precision(policy, head_type):
+    keras.config.set_dtype_policy(policy)
+    try:
+        head = head_type(3)
+        low = ops.cast(np.ones((2, 4), "float32"), policy.removeprefix("mixed_"))
+        outputs = head(low)
+        assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
+        assert keras.backend.standardize_dtype(head.kernel.dtype) == "float32"
+        symbolic = head(keras.Input((4,)))
+        assert symbolic.dtype == "float32"
+        # a float16 square of 300 would be infinite
+        assert np.isfinite(ops.convert_to_numpy(head(low * 300))).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("head_type", HEADS)
+def test_a_head_is_made_again_from_its_config(head_type):
+    head = head_type(3, kernel_initializer="he_normal", name="own")
+    config = head.get_config()
+    assert config["num_classes"] == 3
+    again = keras.layers.deserialize(keras.layers.serialize(head))
+    assert type(again) is head_type
+    assert again.get_config() == config
+    assert head.compute_output_shape((None, 8)) == (None, 3)
+    assert head(keras.Input((8,))).shape == (None, 3)
+    head(np.zeros((2, 8), "float32"))
+    assert [weight.name for weight in head.weights] == ["kernel"]
+    assert tuple(head.kernel.shape) == (8, 3)
+
+
+def test_a_dense_kernel_carries_over():
+    dense, head = keras.layers.Dense(4, use_bias=False), CosineHead(4)
+    embeddings = np.random.default_rng(0).standard_normal((9, 3)).astype("float32")
+    logits = ops.convert_to_numpy(dense(embeddings))
+    head.build((None, 3))
+    head.kernel.assign(dense.kernel)
+    kernel = dense.kernel.numpy()
+    lengths = np.linalg.norm(embeddings, axis=1)[:, None] * np.linalg.norm(kernel, axis=0)
+    np.testing.assert_allclose(head(embeddings), logits / lengths, atol=1e-6)
+
+
+@pytest.mark.parametrize("head_type", HEADS)
+def test_bad_arguments_and_inputs_are_refused(head_type):
+    for classes in (1, 0, -3):
+        with pytest.raises(ValueError, match=f"at least 2, got {classes}"):
+            head_type(classes)
+    head = head_type(3)
+    for shape in ((None, None), (None, 4, 4), (None,)):
+        with pytest.raises(ValueError, match="known dim.*Flatten"):
+            head.build(shape)
+    good = np.ones((3, 4), "float32")
+    for wrong in (np.nan, np.inf, -np.inf, 1e30):
+        bad = good.copy()
+        bad[1, 2] = wrong
+        with pytest.raises(ValueError, match="embedding of sample 1 is NaN or infinite"):
+            head_type(3)(bad)
+
+
+@pytest.mark.parametrize("head_type", HEADS)
+def test_compiled_where_nothing_can_stop_a_bad_embedding_gives_nan_in_its_row(head_type):
+    head = head_type(3)
+    head.build((None, 4))
+    bad = np.ones((3, 4), "float32")
+    bad[1, 2] = 1e30
+    values, _ = value_and_gradient(lambda x: ops.sum(head(x), axis=-1), bad, compiled=True)
+    np.testing.assert_array_equal(np.isnan(values), [False, True, False])
