@@ -16,9 +16,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-import keras
-
-from . import backbones, evaluation, losses, training
+from . import evaluation, recipes, training
 from .data import course_mode, load_digits
 from .fingerprint import fingerprint
 
@@ -28,23 +26,24 @@ SEEDS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Run:
-    """One named configuration: everything that decides its numbers except the seed."""
+    """One named configuration: everything that decides its numbers except the seed.
+
+    `recipe` names a function of `lib.recipes`, `settings` are its arguments. `num_classes` below
+    ten trains on the digits 0 to num_classes - 1 only.
+    """
 
     title: str
-    embedding_dim: int
-    num_classes: int = 10  # trained on the digits 0 to num_classes - 1 only
-    backbone: str = "build_backbone"
-    loss: str = "softmax_cross_entropy"
+    recipe: str
+    settings: dict = field(default_factory=dict)
+    num_classes: int = 10
     seeds: tuple = SEEDS
 
     def train(self, seed, digits):
         """A model of this run, trained on those of the digits that it may see."""
         training.set_seed(seed)
-        backbone = getattr(backbones, self.backbone)(embedding_dim=self.embedding_dim)
-        model = keras.Sequential([backbone, keras.layers.Dense(self.num_classes, name="head")])
         seen = digits.only(range(self.num_classes))
-        training.train(model, seen, getattr(losses, self.loss), verbose=False)
-        return model
+        recipe = getattr(recipes, self.recipe)
+        return recipe(seen, num_classes=self.num_classes, verbose=False, **self.settings)
 
     def score(self, model, digits):
         """The scoreboard on the digits it was trained with, and the EER on 5 to 9 alone.
@@ -53,15 +52,17 @@ class Run:
         """
         seen = digits.only(range(self.num_classes))
         last_five = digits.only(range(5, 10))
-        embeddings = evaluation.embed(model.layers[0], last_five.x_test)
+        embeddings = evaluation.embed(evaluation.backbone_of(model), last_five.x_test)
         eer = evaluation.equal_error_rate(*evaluation.pair_scores(embeddings, last_five.y_test))
         return asdict(evaluation.evaluate_model(model, seen)) | {"eer_5_to_9": eer}
 
 
 RUNS = {
-    "softmax-2d": Run("softmax, 2-D", embedding_dim=2),
-    "softmax-2d-five-digits": Run("softmax, 2-D, digits 0 to 4", embedding_dim=2, num_classes=5),
-    "softmax-20d": Run("softmax, 20-D", embedding_dim=20),
+    "softmax-2d": Run("softmax, 2-D", "softmax", {"embedding_dim": 2}),
+    "softmax-2d-five-digits": Run(
+        "softmax, 2-D, digits 0 to 4", "softmax", {"embedding_dim": 2}, num_classes=5
+    ),
+    "softmax-20d": Run("softmax, 20-D", "softmax", {"embedding_dim": 20}),
 }
 
 
@@ -140,9 +141,10 @@ def run_fingerprint(run):
     roots = [
         ("results", "Run"),
         ("data", "load_digits"),
-        ("backbones", run.backbone),
-        ("losses", run.loss),
+        ("recipes", run.recipe),
     ]
+    if "loss" in run.settings:
+        roots.append(("losses", run.settings["loss"]))
     return fingerprint(roots, _settings(run))
 
 
@@ -196,7 +198,7 @@ def _summary(rows):
 
 
 def _settings(run):
-    return {key: value for key, value in asdict(run).items() if key not in ("title", "seeds")}
+    return {"recipe": run.recipe, "num_classes": run.num_classes} | run.settings
 
 
 def _versions():

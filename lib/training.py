@@ -5,7 +5,10 @@ import time
 
 import keras
 
+from .backbones import build_backbone
 from .data import course_mode
+from .layers import CosineHead
+from .losses import softmax_cross_entropy
 
 # How many passes over the training images a model gets, by mode. The lesson mode's 20,000 images
 # (4,000 digits and their jittered copies) make 120,000 image steps: about ten seconds on two cores.
@@ -57,17 +60,29 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             )
 
 
-def train(model, digits, loss, epochs=None, callbacks=(), verbose=True):
+def train(
+    model,
+    digits,
+    loss=None,
+    epochs=None,
+    learning_rate=LEARNING_RATE,
+    batch_size=BATCH_SIZE,
+    callbacks=(),
+    verbose=True,
+):
     """Compile and fit `model` by the course's one recipe.
 
     The recipe is Adam with a learning rate that falls from 0.003 to 0 along a cosine, in batches of
-    128. It is the same for every loss: none is tuned more than another.
+    128. It is the same for every loss: none is tuned more than another. (Learning rate and batch
+    size are arguments for the reference demonstrations, which have their own.)
 
     Args:
         model: a Keras model from images (batch, 28, 28, 1) to logits or cosines (batch, classes).
         digits: what `lib.data.load_digits` returned.
-        loss: any Keras loss on (labels, model output).
+        loss: any Keras loss on (labels, model output); None for a model that brings its own.
         epochs: passes over the training images; by default the mode's budget.
+        learning_rate: Adam's at the start.
+        batch_size: images in one training step.
         callbacks: more Keras callbacks.
         verbose: print a line for each epoch.
 
@@ -81,8 +96,8 @@ def train(model, digits, loss, epochs=None, callbacks=(), verbose=True):
     epochs = epoch_budget() if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
-    steps = math.ceil(len(digits.x_train) / BATCH_SIZE) * epochs
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
+    steps = math.ceil(len(digits.x_train) / batch_size) * epochs
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
         keras.optimizers.Adam(schedule),
         loss=loss,
@@ -93,8 +108,41 @@ def train(model, digits, loss, epochs=None, callbacks=(), verbose=True):
     return model.fit(
         digits.x_train,
         digits.y_train,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         epochs=epochs,
         verbose=0,
         callbacks=[StopOnNonFiniteLoss(), *([EpochLines()] if verbose else []), *callbacks],
     )
+
+
+def build_softmax_model(num_classes=10, embedding_dim=2):
+    """The plain classifier, backbone and Dense head: images to logits (batch, num_classes)."""
+    head = keras.layers.Dense(num_classes, name="head")
+    return keras.Sequential([build_backbone(embedding_dim), head])
+
+
+def warm_up(backbone, digits, num_classes=10, epochs=2, verbose=True, **recipe):
+    """Train `backbone` with plain softmax first, and return a `CosineHead` that knows its classes.
+
+    From random weights a margin asks too much at once: in 2-D it decides whether the training gets
+    anywhere. The softmax head has no bias, so that its kernel can be carried over to the cosine
+    head. The two phases have a learning-rate schedule each.
+
+    Args:
+        backbone: a fresh backbone; it is trained in place.
+        digits: what `lib.data.load_digits` returned.
+        num_classes: of the head.
+        epochs: of plain softmax; subtract them from the budget of the phase that follows.
+        verbose: print a line for each epoch.
+        **recipe: passed to `train`.
+
+    Returns:
+        A built `lib.layers.CosineHead`.
+    """
+    softmax_head = keras.layers.Dense(num_classes, use_bias=False, name="softmax_head")
+    model = keras.Sequential([backbone, softmax_head])
+    train(model, digits, softmax_cross_entropy, epochs=epochs, verbose=verbose, **recipe)
+    head = CosineHead(num_classes, name="head")
+    head.build(backbone.output_shape)
+    head.set_weights(softmax_head.get_weights())
+    return head

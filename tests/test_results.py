@@ -50,10 +50,6 @@ def test_mean_spread_and_band_by_hand():
 # --- recording ------------------------------------------------------------------------------------
 
 
-class FakeModel:
-    pass
-
-
 @pytest.fixture
 def fast_runs(monkeypatch):
     """Replace training and scoring; return the list of seeds that were 'trained'."""
@@ -63,7 +59,7 @@ def fast_runs(monkeypatch):
         if len(trained) == 3:
             raise KeyboardInterrupt
         trained.append(seed)
-        return FakeModel()
+        return "model"
 
     monkeypatch.setattr(results.Run, "train", train)
     monkeypatch.setattr(results.Run, "score", lambda run, model, digits: {"eer": trained[-1] / 7})
@@ -117,6 +113,22 @@ def test_a_failed_write_leaves_the_old_record(tmp_path):
     with pytest.raises(TypeError):
         results.write_results({"lesson": object()}, path)
     assert json.loads(path.read_text()) == {"lesson": {}}
+
+
+def test_a_run_trains_on_its_own_classes_only_and_is_seeded(monkeypatch):
+    calls = []
+    monkeypatch.setattr(results.training, "set_seed", calls.append)
+
+    class Digits:
+        def only(self, classes):
+            return list(classes)
+
+    def recipe(digits, num_classes, verbose, scale):
+        calls.append((digits, num_classes, verbose, scale))
+
+    monkeypatch.setattr(results.recipes, "recipe", recipe, raising=False)
+    results.Run("title", "recipe", {"scale": 16}, num_classes=3).train(7, Digits())
+    assert calls == [7, ([0, 1, 2], 3, False, 16)]
 
 
 # --- the fingerprint ------------------------------------------------------------------------------

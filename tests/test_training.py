@@ -2,9 +2,10 @@
 
 import re
 
-from lib import training
+from lib import recipes, training
 from lib.backbones import build_backbone
 from lib.data import Digits
+from lib.layers import CosineHead
 from lib.losses import softmax_cross_entropy
 
 import keras
@@ -82,3 +83,41 @@ def test_a_loss_that_is_not_a_number_stops_the_training_with_a_reason(few_digits
 def test_no_epochs_is_an_error(few_digits):
     with pytest.raises(ValueError, match="at least 1"):
         training.train(small_model(), few_digits, softmax_cross_entropy, epochs=0)
+
+
+def test_a_warm_up_trains_the_backbone_and_hands_over_its_class_weights(few_digits):
+    training.set_seed(0)
+    backbone = build_backbone(embedding_dim=2)
+    before = backbone.get_layer("embedding").kernel.numpy().copy()
+    head = training.warm_up(backbone, few_digits, epochs=1, verbose=False)
+    assert isinstance(head, CosineHead)
+    assert not np.array_equal(before, backbone.get_layer("embedding").kernel.numpy())
+    # the new head chooses the same classes as the old one did: its columns point the same way
+    training.set_seed(0)
+    again = build_backbone(embedding_dim=2)
+    softmax_head = keras.layers.Dense(10, use_bias=False)
+    model = keras.Sequential([again, softmax_head])
+    training.train(model, few_digits, softmax_cross_entropy, epochs=1, verbose=False)
+    assert np.array_equal(head.kernel.numpy(), softmax_head.kernel.numpy())
+
+
+@pytest.mark.parametrize("warmup_epochs", [0, 2])
+def test_a_warm_up_is_part_of_the_budget(few_digits, monkeypatch, warmup_epochs):
+    trained = []
+    whole_train = training.train
+    monkeypatch.setattr(
+        training,
+        "train",
+        lambda model, digits, loss, epochs=None, **options: trained.append(
+            len(whole_train(model, digits, loss, epochs, **options).epoch)
+        ),
+    )
+    recipes.margin(
+        few_digits,
+        "ArcFaceLoss",
+        {"margin": 0.2, "scale": 16},
+        warmup_epochs=warmup_epochs,
+        verbose=False,
+    )
+    assert sum(trained) == training.EPOCHS["lesson"]
+    assert len(trained) == (2 if warmup_epochs else 1)

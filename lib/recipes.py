@@ -1,0 +1,40 @@
+"""How each recorded model is trained: one function for each kind, with plain arguments.
+
+Every recipe takes the digits and returns a trained model whose backbone `lib.evaluation` finds. All
+have the same budget of epochs; a warm-up is a part of it. Seed the random numbers before the call.
+"""
+
+import keras
+
+from . import losses, training
+from .backbones import build_backbone
+from .layers import CosineHead
+
+
+def softmax(digits, num_classes=10, embedding_dim=2, verbose=True):
+    """Plain softmax: a Dense head with bias, and cross-entropy."""
+    model = training.build_softmax_model(num_classes, embedding_dim)
+    training.train(model, digits, losses.softmax_cross_entropy, verbose=verbose)
+    return model
+
+
+def margin(digits, loss, options, num_classes=10, embedding_dim=2, warmup_epochs=2, verbose=True):
+    """A cosine head and one of the margin losses, after a warm-up with plain softmax.
+
+    Args:
+        digits: what `lib.data.load_digits` returned.
+        loss: the name of a class in `lib.losses`.
+        options: its arguments, such as {"margin": 0.2, "scale": 16}.
+        num_classes, embedding_dim: of head and backbone.
+        warmup_epochs: how many epochs of the budget are plain softmax; 0 for none.
+        verbose: print a line for each epoch.
+    """
+    backbone = build_backbone(embedding_dim)
+    if warmup_epochs:
+        head = training.warm_up(backbone, digits, num_classes, warmup_epochs, verbose)
+    else:
+        head = CosineHead(num_classes, name="head")
+    model = keras.Sequential([backbone, head])
+    epochs = training.epoch_budget() - warmup_epochs
+    training.train(model, digits, getattr(losses, loss)(**options), epochs, verbose=verbose)
+    return model
