@@ -265,7 +265,8 @@ def test_clean_deletes_only_environments_of_this_project(venv, tmp_path):
 def test_clean_finds_caches_and_build_but_no_data(tmp_path):
     for name in ("lib/__pycache__", "build/site", "data/build", ".venv/lib/__pycache__"):
         (tmp_path / name).mkdir(parents=True)
-    found = set(clean.leftovers(tmp_path, {tmp_path / ".venv"}))
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    found = set(clean.leftovers(tmp_path))
     assert found == {tmp_path / "lib/__pycache__", tmp_path / "build"}
 
 

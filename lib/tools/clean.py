@@ -24,14 +24,15 @@ def is_ours(venv, root):
     return root in venv.resolve().parents and (venv / "pyvenv.cfg").exists()
 
 
-def leftovers(root, keep):
-    """The caches and build/ below `root`, without looking into the folders in `keep`."""
+def leftovers(root):
+    """The caches and build/ below `root`, without looking into environments."""
     for folder, names, _ in os.walk(root):
         for name in list(names):
             path = Path(folder, name)
-            if name in CACHES or path == root / "build":
+            made = name in CACHES or path == root / "build"
+            if made:
                 yield path
-            if name in CACHES or name == ".git" or path.resolve() in keep:
+            if made or name == ".git" or (path / "pyvenv.cfg").exists():
                 names.remove(name)
 
 
@@ -43,7 +44,7 @@ def main(arguments=None):
         print(f"Deleted {venv}")
     elif venv.exists():
         print(f"Left alone: {venv} was not made by this project.")
-    for path in leftovers(root, {venv.resolve()}):
+    for path in leftovers(root):
         shutil.rmtree(path)
         print(f"Deleted {path.relative_to(root)}")
     return 0

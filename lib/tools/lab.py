@@ -128,6 +128,7 @@ def server_arguments(port, screen):
         "--ServerApp.use_redirect_file=False",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops it without asking
         "--Application.log_level=ERROR",
+        "--LabApp.extension_manager=readonly",  # nothing to look up on a network
     ]
     if not screen:
         arguments.append("--no-browser")
