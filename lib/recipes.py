@@ -4,9 +4,11 @@ Every recipe takes the digits and returns a trained model whose backbone `lib.ev
 have the same budget of epochs; a warm-up is a part of it. Seed the random numbers before the call.
 """
 
+import math
+
 import keras
 
-from . import losses, training
+from . import losses, models, training
 from .backbones import build_backbone
 from .layers import CosineHead
 
@@ -37,4 +39,31 @@ def margin(digits, loss, options, num_classes=10, embedding_dim=2, warmup_epochs
     model = keras.Sequential([backbone, head])
     epochs = training.epoch_budget() - warmup_epochs
     training.train(model, digits, getattr(losses, loss)(**options), epochs, verbose=verbose)
+    return model
+
+
+def length_scaled_margin(digits, options, num_classes=10, embedding_dim=2, verbose=True):
+    """A margin with the embedding's own length as the scale, from random weights.
+
+    Args:
+        digits, num_classes, embedding_dim, verbose: as for `margin`.
+        options: the margins of `lib.models.FeatureScaleMarginModel`, such as {"m1": 4}.
+    """
+    backbone = build_backbone(embedding_dim)
+    model = models.FeatureScaleMarginModel(backbone, num_classes, **options)
+    training.train(model, digits, verbose=verbose)
+    return model
+
+
+def annealed_sphereface(digits, margin=4, num_classes=10, embedding_dim=2, verbose=True):
+    """SphereFace as its paper has it: the scale is the embedding's length, lambda is annealed.
+
+    Args:
+        digits, num_classes, embedding_dim, verbose: as for `margin`.
+        margin: the whole number that multiplies the angle.
+    """
+    steps = training.epoch_budget() * math.ceil(len(digits.x_train) / training.BATCH_SIZE)
+    backbone = build_backbone(embedding_dim)
+    model = models.AnnealedSphereFace(backbone, num_classes, steps, margin)
+    training.train(model, digits, verbose=verbose)
     return model

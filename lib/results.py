@@ -63,6 +63,38 @@ RUNS = {
         "softmax, 2-D, digits 0 to 4", "softmax", {"embedding_dim": 2}, num_classes=5
     ),
     "softmax-20d": Run("softmax, 20-D", "softmax", {"embedding_dim": 20}),
+    "sphereface-2d": Run(
+        "SphereFace, m 2, s 16, 2-D",
+        "margin",
+        {"loss": "SphereFaceLoss", "options": {"margin": 2, "scale": 16}},
+    ),
+    "sphereface-2d-annealed": Run(
+        "SphereFace, m 4, annealed, 2-D", "annealed_sphereface", {"margin": 4}
+    ),
+    "sphereface-2d-unannealed": Run(
+        "SphereFace, m 4, not annealed, 2-D",
+        "length_scaled_margin",
+        {"options": {"m1": 4}},
+        seeds=(0, 1, 2),
+    ),
+    "sphereface-2d-m1.35": Run(
+        "SphereFace, m 1.35, s 16, 2-D",
+        "margin",
+        {"loss": "SphereFaceLoss", "options": {"margin": 1.35, "scale": 16}},
+        seeds=(0, 1, 2),
+    ),
+    "sphereface-2d-m3": Run(
+        "SphereFace, m 3, s 16, 2-D",
+        "margin",
+        {"loss": "SphereFaceLoss", "options": {"margin": 3, "scale": 16}},
+        seeds=(0, 1, 2),
+    ),
+    "sphereface-2d-m4": Run(
+        "SphereFace, m 4, s 16, 2-D",
+        "margin",
+        {"loss": "SphereFaceLoss", "options": {"margin": 4, "scale": 16}},
+        seeds=(0, 1, 2),
+    ),
 }
 
 
