@@ -132,7 +132,8 @@ class CenterLossModel(_BackboneAndHead):
         embeddings = self._take_embeddings()
         labels = ops.cast(ops.reshape(y, (-1,)), "int32")
         softmax_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        away = embeddings - ops.take(self.centers, labels, axis=0)
+        with keras.name_scope("label_is_no_class"):  # what the error shows that stops the program
+            away = embeddings - ops.take(self.centers, labels, axis=0)
         values = 0.5 * ops.sum(ops.square(away), axis=-1)
         if training:
             self._move_centers(ops.stop_gradient(away), labels, sample_weight)
