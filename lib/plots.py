@@ -369,6 +369,68 @@ def plot_loss_curves(ax, histories, quantity="loss"):
     return ax
 
 
+# --- margins --------------------------------------------------------------------------------------
+
+
+def plot_angle_regions(ax, target_cosine, limit=90):
+    """Show, for every pair of angles to two classes, which class a loss would be content with.
+
+    Class 1 is content where target_cosine(angle 1) >= cos(angle 2), class 2 the other way round.
+    Where neither is, the plane stays white: the margin.
+
+    Args:
+        ax: 2-D axes.
+        target_cosine: from angles in radians to what stands in for their cosine in the target's
+            logit, such as `lambda angle: lib.losses.psi(2 * angle)`.
+        limit: the largest angle shown, in degrees.
+    """
+    degrees = np.linspace(0, limit, 301)
+    first, second = np.radians(np.meshgrid(degrees, degrees))
+    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
+        _fill_content(ax, degrees, degrees, target_cosine, own, other, label)
+    ax.plot((0, limit), (0, limit), color=INK, lw=1, ls="--")
+    ax.text(0.03 * limit, 0.92 * limit, "class 1", color=INK)
+    ax.text(0.97 * limit, 0.04 * limit, "class 2", color=INK, ha="right")
+    ax.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
+    ax.set(xlabel=r"$\theta_1$, angle to class 1 (degrees)", ylabel=r"$\theta_2$ (degrees)")
+    ax.set(title="who is content")
+    return ax
+
+
+def plot_margin_on_circle(ax, target_cosine, directions):
+    """Show for every direction in the plane which class a loss would be content with.
+
+    A class is content where target_cosine(angle to it) >= cos(angle to the nearest other class).
+
+    Args:
+        ax: 2-D axes.
+        target_cosine: as for `plot_angle_regions`.
+        directions: of the class weights, in degrees; at least two.
+    """
+    around = np.radians(np.linspace(0, 360, 1441))
+    apart = np.abs(np.angle(np.exp(1j * (around[:, None] - np.radians(directions)))))
+    radius = np.array([[0.0], [1.0]])
+    for label in range(len(directions)):
+        own, other = apart[:, label], np.delete(apart, label, axis=1).min(axis=1)
+        own, other = (np.broadcast_to(angle, (2, len(around))) for angle in (own, other))
+        x, y = radius * np.cos(around), radius * np.sin(around)
+        _fill_content(ax, x, y, target_cosine, own, other, label)
+    ax.plot(np.cos(around), np.sin(around), color=INK, lw=0.8)
+    for label, direction in enumerate(np.radians(directions)):
+        _draw_arrow(ax, (np.cos(direction), np.sin(direction)), COLORS[label])
+        _write_digit(ax, 1.13, direction, label)
+    ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal", xticks=(), yticks=())
+    ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", title="who is content")
+    return ax
+
+
+def _fill_content(ax, x, y, target_cosine, own, other, label):
+    """Fill where a class is content; every second class is hatched, as a second cue."""
+    content = np.asarray(target_cosine(own)) - np.cos(other)
+    hatch = "///" if label % 2 else None
+    ax.contourf(x, y, content, (0, np.inf), colors=COLORS[label], alpha=0.45, hatches=[hatch])
+
+
 # --- small drawing helpers ------------------------------------------------------------------------
 
 

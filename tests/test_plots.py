@@ -181,3 +181,30 @@ def test_loss_curves_name_each_training():
     plots.plot_loss_curves(ax, {"softmax": History(), "other": History()})
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["softmax", "other"]
     assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
+
+
+def inside(regions, *point):
+    """Whether a filled contour covers a point."""
+    return regions.get_paths()[0].contains_point(point)
+
+
+@pytest.mark.parametrize(("m", "angle", "content"), [(1, 29, True), (2, 29, False), (2, 19, True)])
+def test_the_plane_of_angles_is_filled_where_m_times_the_angle_is_smaller(m, angle, content):
+    _, ax = plots.new_figure("angles")
+    plots.plot_angle_regions(ax, lambda angle: np.cos(m * angle), limit=60)
+    first, second = ax.collections
+    assert inside(first, angle, 40) == content
+    assert inside(second, 40, angle) == content
+    assert not inside(second, angle, 40)
+
+
+def test_the_circle_is_filled_up_to_the_margin_on_both_sides_of_a_class():
+    """At 36 degrees between two classes and m = 2, inwards up to 12 degrees, outwards up to 36."""
+    _, ax = plots.new_figure("circle")
+    plots.plot_margin_on_circle(ax, lambda angle: np.cos(2 * angle), (0, 36))
+    first, second = ax.collections[:2]
+    for degrees, content in ((-37, False), (-35, True), (11, True), (13, False)):
+        point = 0.7 * np.cos(np.radians(degrees)), 0.7 * np.sin(np.radians(degrees))
+        assert inside(first, *point) == content, degrees
+    assert inside(second, 0.7 * np.cos(np.radians(25)), 0.7 * np.sin(np.radians(25)))
+    assert ax.get_title()
