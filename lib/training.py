@@ -117,8 +117,9 @@ def train(
 
 def build_softmax_model(num_classes=10, embedding_dim=2):
     """The plain classifier, backbone and Dense head: images to logits (batch, num_classes)."""
-    head = keras.layers.Dense(num_classes, name="head")
-    return keras.Sequential([build_backbone(embedding_dim), head])
+    # Each layer draws its seed when it is made, so the order is a part of the recipe.
+    backbone = build_backbone(embedding_dim)
+    return keras.Sequential([backbone, keras.layers.Dense(num_classes, name="head")])
 
 
 def warm_up(backbone, digits, num_classes=10, epochs=2, verbose=True, **recipe):
