@@ -1,0 +1,238 @@
+"""The feasibility calculator against closed forms, brute force and the losses themselves."""
+
+import math
+
+from lib.feasibility import feasibility, largest_angle, smallest_scale
+from lib.losses import MarginLoss
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+# --- arrangements, built here once more -----------------------------------------------------------
+
+
+def circle(count):
+    angles = 2 * np.pi * np.arange(count) / count
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def simplex(count):
+    corners = np.eye(count) - 1 / count
+    return corners / np.linalg.norm(corners, axis=1, keepdims=True)
+
+
+def cross(dim):
+    return np.concatenate([np.eye(dim), -np.eye(dim)])
+
+
+ARRANGED = [
+    pytest.param(circle(10), 10, 2, id="circle"),
+    pytest.param(circle(5), 5, 2, id="pentagon"),
+    pytest.param(simplex(4), 4, 3, id="tetrahedron"),
+    pytest.param(simplex(10), 10, 20, id="simplex"),
+    pytest.param(simplex(2), 2, 1, id="line"),
+    pytest.param(cross(3), 6, 3, id="octahedron"),
+]
+
+
+def loss_of(directions, m1, m2, m3, scale):
+    """The library's own margin loss with each embedding on its class weight."""
+    cosines = (directions @ directions.T).astype("float32")
+    labels = np.arange(len(directions))
+    return float(MarginLoss(m1, m2, m3, scale)(labels, cosines))
+
+
+@pytest.mark.parametrize(("directions", "num_classes", "dim"), ARRANGED)
+@pytest.mark.parametrize("margins", [(1, 0, 0), (1, 0.3, 0), (1, 0, 0.2), (1.5, 0.2, 0.1)])
+@pytest.mark.parametrize("scale", [1, 16])
+def test_loss_floor_is_what_the_loss_gives(directions, num_classes, dim, margins, scale):
+    answer = feasibility(num_classes, dim, scale, *margins)
+    assert answer.exact
+    assert answer.loss_floor == pytest.approx(loss_of(directions, *margins, scale), rel=1e-4)
+    plain = math.exp(-loss_of(directions, 1, 0, 0, scale))
+    assert answer.highest_probability == pytest.approx(plain, rel=1e-4)
+
+
+@pytest.mark.parametrize(("directions", "num_classes", "dim"), ARRANGED)
+def test_largest_angle_is_that_of_the_arrangement(directions, num_classes, dim):
+    cosines = directions @ directions.T - 2 * np.eye(num_classes)
+    low, high = largest_angle(num_classes, dim)
+    assert low == high == pytest.approx(math.acos(max(cosines.max(), -1)))
+
+
+# --- brute force ----------------------------------------------------------------------------------
+
+
+def lowest_mean_loss(num_classes, scale, m3, starts=4):
+    """Move class weights and embeddings freely on the circle; the lowest mean loss found."""
+    own = np.eye(num_classes, dtype=bool)
+
+    def mean_loss(angles):
+        weights, embeddings = angles[:num_classes], angles[num_classes:]
+        cosines = np.cos(embeddings[:, None] - weights)
+        others = np.logaddexp.reduce(np.where(own, -np.inf, scale * cosines), axis=1)
+        return np.logaddexp(0, others - scale * (np.diag(cosines) - m3)).mean()
+
+    rng = np.random.default_rng(0)
+    lowest = math.inf
+    for _ in range(starts):
+        start = np.tile(rng.uniform(0, 2 * np.pi, num_classes), 2)
+        start += rng.normal(scale=0.05, size=start.shape)
+        lowest = min(lowest, minimize(mean_loss, start, method="L-BFGS-B").fun)
+    return lowest
+
+
+@pytest.mark.parametrize(("num_classes", "scale", "m3"), [(4, 1, 0), (7, 4, 0), (5, 8, 0.2)])
+def test_free_optimisation_finds_the_floor_and_nothing_lower(num_classes, scale, m3):
+    floor = feasibility(num_classes, 2, scale, m3=m3).loss_floor
+    assert lowest_mean_loss(num_classes, scale, m3) == pytest.approx(floor, abs=1e-6)
+
+
+def test_giving_up_classes_beats_the_floor_where_the_margin_does_not_fit():
+    answer = feasibility(10, 2, 64, m3=0.35)
+    assert answer.loss_floor == pytest.approx(10.87, abs=0.005)
+    assert answer.attainable is False
+    # four classes on one spot, the other six with room enough
+    angles = np.radians([0, 0, 0, 0, 51, 102, 153, 204, 255, 306])
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert loss_of(directions, 1, 0, 0.35, 64) < answer.loss_floor - 0.5
+
+
+@pytest.mark.parametrize(("num_classes", "dim"), [(7, 3), (10, 3), (12, 5)])
+def test_bounds_hold_for_directions_that_push_each_other_apart(num_classes, dim):
+    rng = np.random.default_rng(0)
+
+    def energy(flat):
+        points = flat.reshape(num_classes, dim)
+        unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+        upper = np.triu_indices(num_classes, k=1)
+        return np.logaddexp.reduce(40 * (unit @ unit.T)[upper])
+
+    start = rng.normal(size=num_classes * dim)
+    points = minimize(energy, start, method="L-BFGS-B").x.reshape(num_classes, dim)
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    found = math.acos((unit @ unit.T - 2 * np.eye(num_classes)).max())
+    low, high = largest_angle(num_classes, dim)
+    assert low < found < high
+    for scale in (1.0, 16.0):
+        answer = feasibility(num_classes, dim, scale)
+        assert not answer.exact
+        assert loss_of(unit, 1, 0, 0, scale) > answer.loss_floor
+
+
+def test_known_best_angles_lie_between_the_bounds():
+    # Tammes' problem: the icosahedron, and ten points on the sphere
+    for num_classes, degrees in ((12, 63.435), (10, 66.147)):
+        low, high = map(math.degrees, largest_angle(num_classes, 3))
+        assert low < degrees < high
+    assert largest_angle(9, 5) == (math.pi / 2, math.pi / 2)  # Rankin
+    low, high = largest_angle(3, 1)  # three classes on a line: two share a direction
+    assert low == high == 0
+
+
+def test_cap_radius_on_the_ordinary_sphere():
+    # there a cap of radius alpha has the share (1 - cos alpha) / 2 of the area
+    low, high = largest_angle(50, 3)
+    assert (1 - math.cos(low)) / 2 == pytest.approx(1 / 50, rel=1e-6)
+    assert high == pytest.approx(2 * low)
+
+
+# --- the numbers that the lessons quote -----------------------------------------------------------
+
+
+def test_scales_for_ten_classes():
+    assert smallest_scale(0.9, 10) == pytest.approx(3.955, abs=0.001)  # CosFace eq. 6
+    assert smallest_scale(0.9, 10, dim=9) == smallest_scale(0.9, 10)
+    assert smallest_scale(0.9, 10, dim=2) == pytest.approx(15.1, abs=0.05)
+    assert smallest_scale(0.99, 10, dim=2) == pytest.approx(27.7, abs=0.05)
+    assert smallest_scale(0.9, 10, dim=4) == smallest_scale(0.9, 10)  # eq. 6 as a bound
+
+
+@given(
+    st.integers(2, 30),
+    st.sampled_from([2, 3, 40]),
+    st.floats(0.05, 0.95),
+)
+def test_smallest_scale_reaches_its_probability_and_no_less_does(num_classes, dim, share):
+    probability = 1 / num_classes + share * (1 - 1 / num_classes)
+    scale = smallest_scale(probability, num_classes, dim)
+    reached = feasibility(num_classes, dim, scale).highest_probability
+    assert reached == pytest.approx(probability, abs=1e-9)
+    assert feasibility(num_classes, dim, 0.99 * scale).highest_probability < probability
+
+
+def test_normface_example_with_10575_classes():
+    answer = feasibility(10575, 10574, 1)
+    assert answer.loss_floor == pytest.approx(8.266, abs=0.001)
+    assert feasibility(10, 9, 1).highest_probability == pytest.approx(0.25, abs=0.005)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 4, 8, 10, 40])
+def test_margins_in_the_plane_fit_up_to_their_limit(num_classes):
+    limit = 1 - math.cos(2 * math.pi / num_classes)  # CosFace eq. 7
+    assert feasibility(num_classes, 2, 16, m3=limit).attainable is True
+    if limit < 1.9:
+        assert feasibility(num_classes, 2, 16, m3=limit + 0.01).attainable is False
+    angle = 2 * math.pi / num_classes
+    if angle < math.pi / 2:  # ArcFace; above, no margin that a loss accepts is too large
+        assert feasibility(num_classes, 2, 16, m2=angle).attainable is True
+        assert feasibility(num_classes, 2, 16, m2=angle + 0.01).attainable is False
+    assert feasibility(num_classes, 2, 16, m1=4).attainable is True
+
+
+@pytest.mark.parametrize(("num_classes", "dim"), [(3, 5), (10, 9), (10, 20)])
+def test_cosface_limit_on_the_simplex(num_classes, dim):
+    limit = num_classes / (num_classes - 1)  # CosFace eq. 7
+    assert feasibility(num_classes, dim, 16, m3=limit).attainable is True
+    assert feasibility(num_classes, dim, 16, m3=limit + 0.01).attainable is False
+
+
+def test_margins_between_the_bounds_are_not_known_to_fit():
+    low, high = largest_angle(1500, 64)
+    assert low < high == math.pi / 2
+    assert feasibility(1500, 64, 64, m2=0.5).attainable is True
+    assert feasibility(1500, 64, 64, m3=0.35).attainable is True
+    assert feasibility(1500, 64, 64, m3=0.8).attainable is None
+    assert feasibility(1500, 64, 64, m3=1.1).attainable is False
+
+
+# --- as a reader sees it --------------------------------------------------------------------------
+
+
+def test_the_answer_reads_well():
+    text = repr(feasibility(10, 2, 64, m3=0.35))
+    assert "10 classes, 2 dimensions, scale 64, margins (1, 0, 0.35)" in text
+    assert "36.0° at best" in text
+    assert "49.5°: it does NOT fit" in text
+    assert "10.87" in text
+    assert "bound" not in text
+    assert "a bound, not quite reached" in repr(feasibility(10, 3, 64))
+    assert "more than 180°" in repr(feasibility(10, 2, 64, m2=1.5, m3=2))
+    assert "not known to fit" in repr(feasibility(1500, 64, 64, m3=0.8))
+    assert ": it fits" in repr(feasibility(10, 2, 16))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1, 2, 16), "at least 2"),
+        ((2.5, 2, 16), "whole number"),
+        ((10, 0, 16), "dim must be"),
+        ((10, 2, 0), "scale must be"),
+        ((10, 2, 16, 1, 30), "degrees"),
+        ((10, 2, 16, 0), "m1"),
+        ((10, 2, 16, 1, 0, -0.1), "m3"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        feasibility(*arguments)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0, 1, math.nan])
+def test_a_probability_that_no_scale_is_for_is_refused(probability):
+    with pytest.raises(ValueError, match="which guessing reaches"):
+        smallest_scale(probability, 10)
