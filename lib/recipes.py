@@ -10,7 +10,7 @@ import keras
 
 from . import losses, models, training
 from .backbones import build_backbone
-from .layers import CosineHead
+from .layers import CosineHead, ModifiedSoftmaxHead
 
 
 def softmax(digits, num_classes=10, embedding_dim=2, verbose=True):
@@ -39,6 +39,23 @@ def margin(digits, loss, options, num_classes=10, embedding_dim=2, warmup_epochs
     model = keras.Sequential([backbone, head])
     epochs = training.epoch_budget() - warmup_epochs
     training.train(model, digits, getattr(losses, loss)(**options), epochs, verbose=verbose)
+    return model
+
+
+def modified_softmax(digits, num_classes=10, embedding_dim=2, warmup_epochs=2, verbose=True):
+    """Class weights of length one and no bias, embeddings as long as they like; cross-entropy.
+
+    Args as for `margin`.
+    """
+    backbone = build_backbone(embedding_dim)
+    head = ModifiedSoftmaxHead(num_classes, name="head")
+    if warmup_epochs:
+        warm_head = training.warm_up(backbone, digits, num_classes, warmup_epochs, verbose)
+        head.build(backbone.output_shape)
+        head.set_weights(warm_head.get_weights())
+    model = keras.Sequential([backbone, head])
+    epochs = training.epoch_budget() - warmup_epochs
+    training.train(model, digits, losses.softmax_cross_entropy, epochs, verbose=verbose)
     return model
 
 

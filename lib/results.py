@@ -57,12 +57,61 @@ class Run:
         return asdict(evaluation.evaluate_model(model, seen)) | {"eer_5_to_9": eer}
 
 
+@dataclass(frozen=True)
+class DistanceRun(Run):
+    """A run that is also scored by distances, where the length of an embedding counts."""
+
+    def score(self, model, digits):
+        """The columns of `Run.score`, those of `evaluation.distance_scores`, and 5 to 9 alone."""
+        seen, last_five = digits.only(range(self.num_classes)), digits.only(range(5, 10))
+        backbone = evaluation.backbone_of(model)
+        seen_scores, last_scores = (
+            evaluation.distance_scores(
+                evaluation.embed(backbone, part.x_test),
+                part.y_test,
+                evaluation.embed(backbone, part.x_clean),
+                part.y_clean,
+            )
+            for part in (seen, last_five)
+        )
+        last_eer = {"distance_eer_5_to_9": last_scores["distance_eer"]}
+        return super().score(model, digits) | seen_scores | last_eer
+
+
 RUNS = {
     "softmax-2d": Run("softmax, 2-D", "softmax", {"embedding_dim": 2}),
     "softmax-2d-five-digits": Run(
         "softmax, 2-D, digits 0 to 4", "softmax", {"embedding_dim": 2}, num_classes=5
     ),
     "softmax-20d": Run("softmax, 20-D", "softmax", {"embedding_dim": 20}),
+    "modified-softmax-2d": Run("modified softmax, 2-D", "modified_softmax"),
+    "modified-softmax-2d-cold": Run(
+        "modified softmax, 2-D, no warm-up",
+        "modified_softmax",
+        {"warmup_epochs": 0},
+        seeds=(0, 1, 2),
+    ),
+    "normface-2d": Run(
+        "NormFace, s 16, 2-D", "margin", {"loss": "NormFaceLoss", "options": {"scale": 16}}
+    ),
+    "normface-2d-cold": Run(
+        "NormFace, s 16, 2-D, no warm-up",
+        "margin",
+        {"loss": "NormFaceLoss", "options": {"scale": 16}, "warmup_epochs": 0},
+        seeds=(0, 1, 2),
+    ),
+    "normface-2d-s1": Run(
+        "NormFace, s 1, 2-D",
+        "margin",
+        {"loss": "NormFaceLoss", "options": {"scale": 1}},
+        seeds=(0, 1, 2),
+    ),
+    "normface-2d-s4": Run(
+        "NormFace, s 4, 2-D",
+        "margin",
+        {"loss": "NormFaceLoss", "options": {"scale": 4}},
+        seeds=(0, 1, 2),
+    ),
     "sphereface-2d": Run(
         "SphereFace, m 2, s 16, 2-D",
         "margin",
