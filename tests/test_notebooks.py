@@ -284,8 +284,9 @@ def navigable(book):
 
 def links_lead_somewhere(book):
     for cell in book.markdown:
-        targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", cell.source)
-        targets += re.findall(r"""\b(?:src|href)=["']([^"']+)""", cell.source)
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", cell.source, flags=re.DOTALL)  # code has no links
+        targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", text)
+        targets += re.findall(r"""\b(?:src|href)=["']([^"']+)""", text)
         for target in targets:
             file = target.split("#")[0]
             if re.match(r"[a-z]+:", target) or not file:
