@@ -378,6 +378,49 @@ def _eer_of_curve(far, tar):
     return float(far[before] + share * (far[after] - far[before]))
 
 
+# --- distances ------------------------------------------------------------------------------------
+
+
+def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
+    """The scoreboard's questions asked with straight distances, where lengths count.
+
+    A class's centre is here the plain mean of its raw embeddings, not a direction.
+
+    Args:
+        embeddings: (N, D) of the held-out images.
+        labels: (N,) their class numbers.
+        centre_embeddings: (M, D) of the training images that define the centres.
+        centre_labels: (M,) their class numbers.
+
+    Returns:
+        A dictionary of floats: `own_distance`, the mean distance of an image to its class's
+        centre; `nearest_distance`, the mean over classes of the distance from a centre to the
+        nearest other one; `distance_ratio`, the first divided by the second; `distance_accuracy`,
+        the share of images nearest to their own centre; `distance_eer` of verification over all
+        pairs by distance; `shortest_centre`, the length of the shortest centre divided by the mean
+        length of all.
+    """
+    _check_finite(embeddings, "embeddings")
+    classes, labels = np.unique(labels, return_inverse=True)
+    centres = np.stack([centre_embeddings[centre_labels == c].mean(axis=0) for c in classes])
+    to_centres = np.linalg.norm(embeddings[:, None] - centres, axis=2)
+    between = np.linalg.norm(centres[:, None] - centres, axis=2)
+    np.fill_diagonal(between, np.inf)
+    pairs = np.triu_indices(len(embeddings), k=1)
+    distances = np.linalg.norm(embeddings[:, None] - embeddings, axis=2)[pairs]
+    genuine = (labels[:, None] == labels)[pairs]
+    own, nearest = to_centres[np.arange(len(labels)), labels].mean(), between.min(axis=1).mean()
+    lengths = np.linalg.norm(centres, axis=1)
+    return {
+        "own_distance": float(own),
+        "nearest_distance": float(nearest),
+        "distance_ratio": float(own / nearest),
+        "distance_accuracy": float(np.mean(to_centres.argmin(axis=1) == labels)),
+        "distance_eer": equal_error_rate(-distances, genuine),
+        "shortest_centre": float(lengths.min() / lengths.mean()),
+    }
+
+
 # --- tables ---------------------------------------------------------------------------------------
 
 

@@ -84,3 +84,18 @@ def annealed_sphereface(digits, margin=4, num_classes=10, embedding_dim=2, verbo
     model = models.AnnealedSphereFace(backbone, num_classes, steps, margin)
     training.train(model, digits, verbose=verbose)
     return model
+
+
+def center(digits, weight, num_classes=10, embedding_dim=2, verbose=True):
+    """Plain softmax joined by center loss, the centres' step as in its paper (alpha 0.5).
+
+    Args:
+        digits: what `lib.data.load_digits` returned.
+        weight: lambda, the weight of the center loss; 0 is softmax alone.
+        num_classes, embedding_dim: of head and backbone.
+        verbose: print a line for each epoch.
+    """
+    backbone = build_backbone(embedding_dim)
+    model = models.CenterLossModel(backbone, keras.layers.Dense(num_classes, name="head"), weight)
+    training.train(model, digits, losses.softmax_cross_entropy, verbose=verbose)
+    return model

@@ -144,6 +144,24 @@ RUNS = {
         {"loss": "SphereFaceLoss", "options": {"margin": 4, "scale": 16}},
         seeds=(0, 1, 2),
     ),
+    "center-2d": DistanceRun("center loss, λ 0.1, 2-D", "center", {"weight": 0.1}),
+    "center-2d-w0": DistanceRun("center loss, λ 0, 2-D", "center", {"weight": 0}),
+    "center-2d-w0.003": DistanceRun(
+        "center loss, λ 0.003, 2-D", "center", {"weight": 0.003}, seeds=(0, 1, 2)
+    ),
+    "center-2d-w0.03": DistanceRun(
+        "center loss, λ 0.03, 2-D", "center", {"weight": 0.03}, seeds=(0, 1, 2)
+    ),
+    "center-2d-w1": DistanceRun("center loss, λ 1, 2-D", "center", {"weight": 1}, seeds=(0, 1, 2)),
+    "center-2d-five-digits": DistanceRun(
+        "center loss, λ 0.1, 2-D, digits 0 to 4", "center", {"weight": 0.1}, num_classes=5
+    ),
+    "center-2d-w0-five-digits": DistanceRun(
+        "center loss, λ 0, 2-D, digits 0 to 4", "center", {"weight": 0}, num_classes=5
+    ),
+    "center-20d": DistanceRun(
+        "center loss, λ 0.1, 20-D", "center", {"weight": 0.1, "embedding_dim": 20}
+    ),
 }
 
 
@@ -220,7 +238,7 @@ def is_current(name, entry):
 def run_fingerprint(run):
     """A hash of the run's settings and of all code in `lib` that its numbers come from."""
     roots = [
-        ("results", "Run"),
+        ("results", type(run).__name__),
         ("data", "load_digits"),
         ("recipes", run.recipe),
     ]

@@ -494,3 +494,41 @@ def test_the_verification_table_shows_intervals_and_pair_counts():
 def test_an_empty_table_is_an_error(show):
     with pytest.raises(ValueError, match="pass a dictionary such as"):
         show({})
+
+
+# --- distances ------------------------------------------------------------------------------------
+
+
+def test_distance_scores_by_hand():
+    centre_labels = np.array([0, 0, 1, 1])
+    of_centres = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, 6.0]])  # (2, 0) and (0, 5)
+    embeddings = np.array([[2.0, 1.0], [4.0, 0.0], [0.0, 5.0], [1.0, 1.0]])
+    labels = np.array([0, 0, 1, 1])
+    scores = evaluation.distance_scores(embeddings, labels, of_centres, centre_labels)
+    assert scores["own_distance"] == pytest.approx((1 + 2 + 0 + 17**0.5) / 4)
+    assert scores["nearest_distance"] == pytest.approx(29**0.5)
+    ratio = scores["own_distance"] / scores["nearest_distance"]
+    assert scores["distance_ratio"] == pytest.approx(ratio)
+    assert scores["distance_accuracy"] == 0.75  # (1, 1) lies nearer to (2, 0)
+    assert scores["shortest_centre"] == pytest.approx(2 / 3.5)
+    # genuine √5 and √17; impostors 1, √10, √20 and √41: up to √10, half of each are wrong
+    assert scores["distance_eer"] == pytest.approx(0.5)
+
+
+def test_distance_scores_see_lengths_and_do_not_mind_the_unit_or_the_class_numbers():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    embeddings = rng.normal(size=(60, 3)) + 3 * labels[:, None]
+    scores = evaluation.distance_scores(embeddings, labels, embeddings, labels)
+    other = evaluation.distance_scores(7 * embeddings, labels + 5, 7 * embeddings, labels + 5)
+    for name in ("own_distance", "nearest_distance"):
+        assert other.pop(name) == pytest.approx(7 * scores.pop(name))
+    assert other == pytest.approx(scores)
+    stretched = embeddings * rng.uniform(0.2, 5, (60, 1))
+    changed = evaluation.distance_scores(stretched, labels, stretched, labels)
+    assert changed["distance_ratio"] > 1.5 * scores["distance_ratio"]
+
+
+def test_distance_scores_refuse_nan():
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.distance_scores(np.full((4, 2), np.nan), np.arange(4) % 2, np.eye(2), [0, 1])
