@@ -345,7 +345,7 @@ def plot_error_rates(ax, scores, genuine):
     ax.plot(threshold[1:], far[1:], color=OTHER, label="impostors accepted (FAR)")
     ax.plot(threshold[1:], 1 - tar[1:], color=OWN, ls="--", label="genuine rejected (1 − TAR)")
     ax.plot(crossing, eer, "o", color=INK)
-    ax.annotate(f"EER {eer:.3f}", (crossing, eer), (8, 10), textcoords="offset points")
+    ax.annotate(f"EER {eer:.3f}", (crossing, eer), (14, -4), textcoords="offset points")
     ax.set(xlabel="threshold on the cosine", ylabel="error rate", ylim=(0, 1.3))
     ax.set(yticks=(0, 0.25, 0.5, 0.75, 1), title="both kinds of error")
     ax.legend(loc="upper left")
