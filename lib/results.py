@@ -162,6 +162,21 @@ RUNS = {
     "center-20d": DistanceRun(
         "center loss, λ 0.1, 20-D", "center", {"weight": 0.1, "embedding_dim": 20}
     ),
+    "sphereface-2d-m4-cold": Run(
+        "SphereFace, m 4, s 16, 2-D, no warm-up",
+        "margin",
+        {
+            "loss": "SphereFaceLoss",
+            "options": {"margin": 4, "scale": 16},
+            "warmup_epochs": 0,
+        },
+        seeds=(0, 1, 2),
+    ),
+    "sphereface-20d-annealed": Run(
+        "SphereFace, m 4, annealed, 20-D",
+        "annealed_sphereface",
+        {"margin": 4, "embedding_dim": 20},
+    ),
 }
 
 
