@@ -106,26 +106,32 @@ def _why_no_gpu(built_with_cuda):
 def claim(text, value, low=-math.inf, high=math.inf):
     """State something that was just measured, and fail if the measurement does not bear it out.
 
+    The bounds of a lesson are those of lesson mode. With all of MNIST some numbers leave them, so
+    in full mode a claim that does not hold is marked with ○ and the notebook goes on.
+
     Args:
         text: the claim, as a reader should read it.
         value: the measured number.
         low, high: where it must lie; set them from several recorded seeds, not from one run.
 
     Raises:
-        AssertionError: if the value is not in [low, high]; NaN never is.
+        AssertionError: in lesson mode, if the value is not in [low, high]; NaN never is.
         ValueError: if no bound is given: such a claim could not fail.
     """
     value = float(value)
     if low == -math.inf and high == math.inf:
         raise ValueError("a claim needs a bound: pass low=, high= or both.")
     bounds = _bounds_text(low, high)
-    if not low <= value <= high:
+    if low <= value <= high:
+        print(f"✓ {text}: {value:.4g} ({bounds})")
+    elif course_mode() == "full":
+        print(f"○ {text}: {value:.4g} (in lesson mode {bounds})")
+    else:
         raise AssertionError(
             f"{text}: measured {value:.4g}, claimed {bounds}. On another machine or version a "
             "number can move a little past its bound; a large difference means that the code or "
             "the data changed. Lesson 00 says how to get the original notebook back."
         )
-    print(f"✓ {text}: {value:.4g} ({bounds})")
 
 
 def _bounds_text(low, high):

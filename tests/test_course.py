@@ -37,6 +37,12 @@ def test_a_claim_that_does_not_hold_fails_with_the_measured_value(value):
         course.claim("accuracy", value, low=0.9)
 
 
+def test_in_full_mode_a_claim_of_lesson_mode_is_only_marked(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_MODE", "full")
+    course.claim("accuracy", 0.99, high=0.95)
+    assert capsys.readouterr().out == "○ accuracy: 0.99 (in lesson mode at most 0.95)\n"
+
+
 def test_a_claim_without_bounds_could_not_fail():
     with pytest.raises(ValueError, match="needs a bound"):
         course.claim("accuracy", 0.95)
