@@ -149,13 +149,24 @@ RUNS = {
     ),
     "center-2d-w1": DistanceRun("center loss, λ 1, 2-D", "center", {"weight": 1}, seeds=(0, 1, 2)),
     "center-2d-five-digits": DistanceRun(
-        "center loss, λ 0.1, 2-D, digits 0 to 4", "center", {"weight": 0.1}, num_classes=5
+        "center loss, λ 0.1, 2-D, digits 0 to 4",
+        "center",
+        {"weight": 0.1},
+        num_classes=5,
+        seeds=(0, 1, 2),
     ),
     "center-2d-w0-five-digits": DistanceRun(
-        "center loss, λ 0, 2-D, digits 0 to 4", "center", {"weight": 0}, num_classes=5
+        "center loss, λ 0, 2-D, digits 0 to 4",
+        "center",
+        {"weight": 0},
+        num_classes=5,
+        seeds=(0, 1, 2),
     ),
     "center-20d": DistanceRun(
-        "center loss, λ 0.1, 20-D", "center", {"weight": 0.1, "embedding_dim": 20}
+        "center loss, λ 0.1, 20-D",
+        "center",
+        {"weight": 0.1, "embedding_dim": 20},
+        seeds=(0, 1, 2),
     ),
     "sphereface-2d-m4-cold": Run(
         "SphereFace, m 4, s 16, 2-D, no warm-up",
