@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+import keras
+
 from . import evaluation, recipes, training
 from .data import course_mode, load_digits
 from .fingerprint import fingerprint
@@ -280,6 +282,7 @@ def record_all(mode=None, names=tuple(RUNS), path=RESULTS_FILE):
         for seed in missing:
             digits = digits or load_digits(mode)
             started = time.perf_counter()
+            keras.utils.clear_session()  # else each trained model stays in memory
             model = run.train(seed, digits)
             seconds = round(time.perf_counter() - started, 1)
             row = run.score(model, digits)
