@@ -185,6 +185,9 @@ RUNS = {
         "annealed_sphereface",
         {"margin": 4, "embedding_dim": 20},
     ),
+    "modified-softmax-20d": Run(
+        "modified softmax, 20-D", "modified_softmax", {"embedding_dim": 20}, seeds=(0, 1, 2)
+    ),
 }
 
 
