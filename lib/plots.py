@@ -369,6 +369,28 @@ def plot_loss_curves(ax, histories, quantity="loss"):
     return ax
 
 
+def plot_sweep(ax, records, columns):
+    """Draw recorded values against a setting: a dot for each seed, a line through the means.
+
+    Args:
+        ax: 2-D axes.
+        records: a dictionary, the setting as text → `lib.results.Record`, in the order wanted.
+        columns: a dictionary, the name of a recorded value → what the legend calls it;
+            three at most.
+    """
+    places = range(len(records))
+    looks = zip((OWN, OTHER, COLORS[4]), "os^", ("-", "--", ":"), strict=True)
+    for (name, label), (color, marker, line) in zip(columns.items(), looks, strict=False):
+        means = [record.mean(name) for record in records.values()]
+        ax.plot(places, means, line, color=color, marker=marker, ms=7, label=label)
+        for place, record in zip(places, records.values(), strict=True):
+            values = record.values(name)
+            ax.plot([place] * len(values), values, marker, color=color, ms=4, alpha=0.5, mew=0)
+    ax.set_xticks(places, records)
+    ax.legend()
+    return ax
+
+
 # --- margins --------------------------------------------------------------------------------------
 
 

@@ -208,3 +208,23 @@ def test_the_circle_is_filled_up_to_the_margin_on_both_sides_of_a_class():
         assert inside(first, *point) == content, degrees
     assert inside(second, 0.7 * np.cos(np.radians(25)), 0.7 * np.sin(np.radians(25)))
     assert ax.get_title()
+
+
+def test_a_sweep_draws_each_seed_and_a_line_through_the_means():
+    class Low:
+        def values(self, name):
+            return [1.0, 2.0, 6.0]
+
+        def mean(self, name):
+            return 3.0
+
+    class High(Low):
+        def mean(self, name):
+            return 5.0
+
+    _, ax = plots.new_figure("sweep")
+    plots.plot_sweep(ax, {"0": Low(), "0.1": High()}, {"eer": "by angle", "other": "by distance"})
+    assert list(ax.lines[0].get_ydata()) == [3.0, 5.0]
+    assert list(ax.lines[1].get_ydata()) == [1.0, 2.0, 6.0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["by angle", "by distance"]
