@@ -186,7 +186,10 @@ RUNS = {
         {"margin": 4, "embedding_dim": 20},
     ),
     "modified-softmax-20d": Run(
-        "modified softmax, 20-D", "modified_softmax", {"embedding_dim": 20}, seeds=(0, 1, 2)
+        "modified softmax, 20-D",
+        "modified_softmax",
+        {"embedding_dim": 20, "warmup_epochs": 0},
+        seeds=(0, 1, 2),
     ),
 }
 
