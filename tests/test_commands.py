@@ -745,6 +745,16 @@ def test_render_names_a_file_that_is_no_notebook(course, capsys, text, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_new_lesson_is_linked_from_its_neighbour_without_running_that(course):
+    first, second = course / "00_start_here.ipynb", course / "01_softmax.ipynb"
+    nbformat.write(book(markdown("# 0 · Start", "title"), code("1 / 0", "never-run")), first)
+    nbformat.write(book(markdown("# 1 · Put", "title"), code("1", "run")), second)
+    assert render.main([str(second)]) == 0
+    stored = nbformat.read(first, as_version=4)
+    assert "[1 · Put →](01_softmax.ipynb)" in stored.cells[1].source
+    assert stored.cells[2].outputs == []
+
+
 def test_rendering_solutions_renders_the_lesson_that_changes(course):
     lesson, solutions = course / "01_softmax.ipynb", course / "solutions" / "01_softmax.ipynb"
     nbformat.write(lesson_book(), lesson)

@@ -4,7 +4,8 @@
 
 Without names, every lesson and every notebook of solutions. Before that, the exercises are copied
 from the solutions into the lessons, the lines of links are brought up to date, and cells get
-readable ids. A notebook is replaced only when all of that has worked.
+readable ids. A notebook is replaced only when all of that has worked. Lessons that were not named
+get new links where a neighbour of theirs is new, without being executed.
 """
 
 import argparse
@@ -276,12 +277,34 @@ def prepare(path):
             solution = read(partner(path))
             name_cells(solution)
             sync_exercises(notebook, solution)
-        try:
-            titles = navigation.lesson_titles(LESSONS)
-        except ValueError as error:
-            raise Problem(str(error)) from None
-        navigation.update(notebook, navigation.line(path.name, titles))
+        update_links(notebook, path)
     return notebook
+
+
+def update_links(notebook, path):
+    try:
+        titles = navigation.lesson_titles(LESSONS)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    return navigation.update(notebook, navigation.line(path.name, titles))
+
+
+def store(notebook, path):
+    """Write a notebook; return its size in bytes."""
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook) + "\n"
+    write_atomically(path, text)
+    return len(text.encode())
+
+
+def link_neighbours(rendered):
+    """Bring the links of lessons that were not rendered up to date; they need no execution."""
+    for path in sorted(LESSONS.glob("*.ipynb")):
+        if path not in rendered:
+            notebook = read(path)
+            if update_links(notebook, path):
+                store(notebook, path)
+                print(f"{shown(path)}: new links to its neighbours")
 
 
 def render(path):
@@ -290,10 +313,8 @@ def render(path):
     notebook = prepare(path)
     execute(notebook, path.parent)
     clean(notebook)
-    nbformat.validate(notebook)
-    text = nbformat.writes(notebook) + "\n"
-    write_atomically(path, text)
-    return time.monotonic() - began, len(text.encode())
+    size = store(notebook, path)
+    return time.monotonic() - began, size
 
 
 def queue(names):
@@ -322,10 +343,12 @@ def main(arguments=None):
     os.environ["COURSE_MODE"] = "lesson"
     path = None
     try:
-        for path in queue(options.notebooks):
+        paths = queue(options.notebooks)
+        for path in paths:
             print(f"{shown(path)} ...", flush=True)
             seconds, size = render(path)
             print(f"  {seconds:.0f} s, {size / 1000:.0f} kB", flush=True)
+        link_neighbours(paths)
     except Problem as problem:
         where = f"{shown(path)}: " if path else ""
         print(f"{where}{problem}", file=sys.stderr)
