@@ -15,6 +15,7 @@ FOLDERS = {
     "JUPYTER_DATA_DIR": "jupyter/data",
     "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
     "JUPYTERLAB_WORKSPACES_DIR": "jupyter/workspaces",
+    "KERAS_HOME": "keras",  # a keras.json of another project may change the float type
     "MPLCONFIGDIR": "matplotlib",
 }
 
