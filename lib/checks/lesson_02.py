@@ -40,9 +40,7 @@ def loss(center_loss):
     if np.isclose(value, 2 * right):
         raise Hint("twice too large: the energy is *half* the squared distance.")
     if np.isclose(value, 4 * right):
-        raise Hint(
-            "four times too large: that is the sum over the batch, as in the paper; average."
-        )
+        raise Hint("four times too large: that is the paper's sum over the batch; average.")
     if np.isclose(value, right / 3) or np.isclose(value, 2 * right / 3):
         raise Hint("that averages over the dimensions, too: sum over axis 1, then average.")
     if np.isclose(value, 0.5 * np.sqrt(squared).mean()):
