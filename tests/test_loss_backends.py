@@ -1,0 +1,128 @@
+"""The same losses on JAX, and on two replicas instead of one device: each in its own process."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lib  # noqa: F401
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(arguments, folder, **environment):
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None,
+    reason="JAX is not installed: `pip install jax` in the environment that runs the tests.",
+)
+
+
+@needs_jax
+def test_the_loss_tests_pass_on_jax():
+    wanted = "values or psi or poison or wide or neutral or is_cross or modified or heads or zero"
+    tests = ["test_losses.py", "test_ladder.py", "test_layers.py"]
+    options = ["-q", "-p", "no:cacheprovider", "-k", wanted]
+    out = run(
+        ["-m", "pytest", *options, *(f"tests/{name}" for name in tests)],
+        ROOT,
+        KERAS_BACKEND="jax",
+    )
+    assert "skipped" not in out
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    """The weights and losses of a few steps on TensorFlow and one device."""
+    folder = tmp_path_factory.mktemp("one_device")
+    run(["-c", TRAIN, "one"], folder)
+    return np.load(folder / "one.npz")
+
+
+@needs_jax
+def test_the_models_train_alike_on_jax(one_device, tmp_path):
+    run(["-c", TRAIN, "jax"], tmp_path, KERAS_BACKEND="jax")
+    on_jax = np.load(tmp_path / "jax.npz")
+    for name in one_device.files:
+        np.testing.assert_allclose(on_jax[name], one_device[name], atol=1e-4, err_msg=name)
+
+
+def test_a_step_on_two_replicas_is_a_step_on_one_device(one_device, tmp_path):
+    run(["-c", TRAIN, "two", "mirrored"], tmp_path)
+    two = np.load(tmp_path / "two.npz")
+    assert np.abs(one_device["center_loss/centers"]).max() > 0.1
+    for name in one_device.files:
+        np.testing.assert_allclose(two[name], one_device[name], atol=1e-5, err_msg=name)
+
+
+TRAIN = """
+import contextlib, sys
+import lib, keras, numpy as np
+from lib.layers import CosineHead
+from lib.losses import ArcFaceLoss, softmax_cross_entropy
+from lib.models import AnnealedSphereFace, CenterLossModel, FeatureScaleMarginModel
+
+scope = contextlib.nullcontext
+if "mirrored" in sys.argv:
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    scope = strategy.scope
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal((16, 6)).astype("float32")
+# the first replica gets the first half: some classes are on one replica only, one is on both
+y = np.array([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2, 2, 3, 3, 3, 3])
+weights = rng.uniform(0, 2, 16).astype("float32")
+
+def backbone():
+    dense = keras.layers.Dense(3, kernel_initializer=keras.initializers.Constant(kernel))
+    return keras.Sequential([keras.Input((6,)), dense])
+
+kernel = rng.standard_normal((6, 3)).astype("float32")
+head_kernel = rng.standard_normal((3, 4)).astype("float32")
+initializer = keras.initializers.Constant(head_kernel)
+builders = {
+    "arcface": lambda: (
+        keras.Sequential([backbone(), CosineHead(4, initializer)]), ArcFaceLoss(0.3, 8)
+    ),
+    "center_loss": lambda: (
+        CenterLossModel(backbone(), keras.layers.Dense(4, kernel_initializer=initializer), 0.5),
+        softmax_cross_entropy,
+    ),
+    "feature_scale": lambda: (FeatureScaleMarginModel(backbone(), 4, m2=0.3), None),
+    "annealed": lambda: (AnnealedSphereFace(backbone(), 4, 10), None),
+}
+values = {}
+for name, build in builders.items():
+    with scope():
+        model, loss = build()
+        model.compile(keras.optimizers.SGD(0.1), loss=loss)
+        model.build((None, 6))
+        model.layers[-1].kernel.assign(head_kernel)
+    # one step with weights, then one without
+    for sample_weight in (weights, None):
+        history = model.fit(x, y, batch_size=16, sample_weight=sample_weight, verbose=0).history
+        values[f"{name}/loss {sample_weight is None}"] = history["loss"]
+    for weight in model.weights:
+        values[f"{name}/{weight.path.split('/')[-1]}"] = np.array(weight)
+    evaluated = model.evaluate(x, y, batch_size=16, verbose=0)
+    values[f"{name}/evaluated"] = evaluated
+np.savez(sys.argv[1] + ".npz", **values)
+"""
