@@ -109,6 +109,12 @@ RUNS = {
         {"loss": "NormFaceLoss", "options": {"scale": 4}},
         seeds=(0, 1, 2),
     ),
+    "normface-2d-s64": Run(
+        "NormFace, s 64, 2-D",
+        "margin",
+        {"loss": "NormFaceLoss", "options": {"scale": 64}},
+        seeds=(0, 1, 2),
+    ),
     "sphereface-2d": Run(
         "SphereFace, m 2, s 16, 2-D",
         "margin",
