@@ -103,6 +103,21 @@ def cosines(embeddings, centres):
     return embeddings @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T
 
 
+def unit(vectors, axis, keepdims=True):
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=axis, keepdims=keepdims), 1e-12)
+
+
+def cosine_logits(row_axis=1, column_axis=0, late_clip=False, late_scale=True):
+    """The logits of lesson 3 with one thing wrong with them."""
+
+    def logits(embeddings, weights, scale):
+        product = unit(embeddings, row_axis) @ unit(weights, column_axis)
+        product = scale * product if late_scale else product
+        return np.clip(product, -1, 1) if late_clip else product
+
+    return logits
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -141,6 +156,30 @@ WRONG_ANSWERS = [
         [lambda x, c: np.linalg.norm(x[:, None] - c, axis=2).argmin(axis=1)],
         "nearest in distance",
     ),
+    ("03", "normalised", [lambda x: x / np.linalg.norm(x)], "axis=1"),
+    ("03", "normalised", [lambda x: unit(x, 0)], "each row is an embedding"),
+    ("03", "normalised", [lambda x: unit(x, 1, keepdims=False)], "keepdims=True"),
+    ("03", "normalised", [lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)], "0/0"),
+    ("03", "normalised", [lambda x: x / (np.linalg.norm(x, axis=1, keepdims=True) + 0.1)], "0.6"),
+    ("03", "normalised", [lambda x: unit(x, 1) * (np.abs(x).max() > 0.1)], "not small enough"),
+    ("03", "normalised", [lambda x: np.linalg.norm(x, axis=1)], "has shape"),
+    ("03", "ceiling", [1 / (1 + 99 * np.exp(-2))], "opposite"),
+    ("03", "ceiling", [0.01], "guessing"),
+    ("03", "ceiling", [1 / (1 + 99 * np.exp(-1))], "at cosine 0"),
+    ("03", "ceiling", [np.log(1 + 99 * np.exp(-100 / 99))], "lowest loss"),
+    ("03", "ceiling", [0.5], "who wins"),
+    ("03", "scale", [lambda p, c: (c - 1) / c * np.log((c - 1) * (1 - p) / p / c)], "upside down"),
+    ("03", "scale", [lambda p, c: (c - 1) / c * np.log10((c - 1) * p / (1 - p))], "log10"),
+    ("03", "scale", [lambda p, c: np.log((c - 1) * p / (1 - p))], "(C − 1)/C"),
+    ("03", "scale", [lambda p, c: (c - 1) / c * np.log(p / (1 - p))], "nine rivals"),
+    ("03", "scale", [lambda p, c: 0.9 * np.log(9 * p / (1 - p))], "1000 classes"),
+    ("03", "scale", [lambda p, c: np.log([p, p])], "one number"),
+    ("03", "repaired_logits", [cosine_logits(row_axis=None)], "the whole batch"),
+    ("03", "repaired_logits", [cosine_logits(column_axis=1)], "over axis 0"),
+    ("03", "repaired_logits", [cosine_logits(late_clip=True)], "then multiply by s"),
+    ("03", "repaired_logits", [cosine_logits(late_scale=False)], "then multiply by s"),
+    ("03", "repaired_logits", [lambda x, w, s: s * x @ unit(w, 0)], "by its own length"),
+    ("03", "repaired_logits", [lambda x, w, s: s**2 * unit(x, 1) @ unit(w, 0)], "16 times"),
 ]
 
 
