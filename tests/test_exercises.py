@@ -118,6 +118,32 @@ def cosine_logits(row_axis=1, column_axis=0, late_clip=False, late_scale=True):
     return logits
 
 
+def psi_with(k_of, sign=lambda k: (-1.0) ** k, lowered=2):
+    """A ψ of lesson 04 with its own ideas of k, of the sign and of how far a piece is lowered."""
+
+    def psi(theta, m):
+        k = k_of(m * theta / np.pi)
+        return sign(k) * np.cos(m * theta) - lowered * k
+
+    return psi
+
+
+good_psi = psi_with(np.floor)
+
+
+def sphereface_logits(labels, cosines, m, s, clip=(-1, 1), psi=good_psi, scale_psi=True):
+    rows = np.arange(len(labels))
+    with np.errstate(invalid="ignore"):
+        theta = np.arccos(np.clip(cosines[rows, labels], *clip))
+    logits = s * cosines
+    logits[rows, labels] = psi(theta, m) * (s if scale_psi else 1)
+    return logits
+
+
+def psi_on_every_class(labels, cosines, m, s):
+    return s * good_psi(np.arccos(np.clip(cosines, -1, 1)), m)
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -180,6 +206,42 @@ WRONG_ANSWERS = [
     ("03", "repaired_logits", [cosine_logits(late_scale=False)], "then multiply by s"),
     ("03", "repaired_logits", [lambda x, w, s: s * x @ unit(w, 0)], "by its own length"),
     ("03", "repaired_logits", [lambda x, w, s: s**2 * unit(x, 1) @ unit(w, 0)], "16 times"),
+    ("04", "room_and_gap", [12, 12], "stood still"),
+    ("04", "room_and_gap", [18, 0], "half way"),
+    ("04", "room_and_gap", [10, 16], "solve"),
+    ("04", "room_and_gap", [9, 27], "both sides"),
+    ("04", "room_and_gap", [9, 9], "both classes leave"),
+    ("04", "psi_function", [psi_with(np.floor, sign=lambda k: -(1**k))], "(-1)**k"),
+    ("04", "psi_function", [psi_with(lambda k: k)], "round k down"),
+    ("04", "psi_function", [psi_with(np.floor, lowered=0)], "subtract 2k"),
+    ("04", "psi_function", [lambda theta, m: np.cos(m * theta)], "rises again"),
+    ("04", "psi_function", [psi_with(np.ceil)], "rounded down"),
+    ("04", "psi_function", [lambda theta, m: good_psi(theta, int(m + 0.5) if m > 2 else 1)], "1.5"),
+    ("04", "psi_function", [lambda theta, m: good_psi(theta, m)[:, None]], "shape"),
+    ("04", "repaired_logits", [lambda y, c, m, s: sphereface_logits(y, c, m, s)[0]], "shape"),
+    ("04", "repaired_logits", [psi_on_every_class], "only the label's"),
+    (
+        "04",
+        "repaired_logits",
+        [lambda y, c, m, s: sphereface_logits(y, c, m, s, clip=(0, np.pi))],
+        "is treated like 0",
+    ),
+    (
+        "04",
+        "repaired_logits",
+        [lambda y, c, m, s: sphereface_logits(y, c, m, s, scale_psi=False)],
+        "multiply all of",
+    ),
+    (
+        "04",
+        "repaired_logits",
+        [lambda y, c, m, s: sphereface_logits(y, c, m, s, clip=(-2, 2))],
+        "keep a clip",
+    ),
+    ("04", "smallest_m", [3], "evenly spread"),
+    ("04", "smallest_m", [2 - np.sqrt(3)], "other root"),
+    ("04", "smallest_m", [2], "inner side only"),
+    ("04", "smallest_m", [4], "solve"),
 ]
 
 
