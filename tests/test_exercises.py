@@ -144,6 +144,35 @@ def psi_on_every_class(labels, cosines, m, s):
     return s * good_psi(np.arccos(np.clip(cosines, -1, 1)), m)
 
 
+def energy(factor=0.5, over=np.sum, of=np.mean, power=2, centres_of=lambda c, y: c[y]):
+    """Center loss of lesson 02 with one thing wrong with it."""
+
+    def loss(x, labels, centres):
+        distances = over((x - centres_of(centres, labels)) ** 2, axis=1) ** (power / 2)
+        return of(factor * distances)
+
+    return loss
+
+
+def last_image_only(centres, x, labels, alpha, divide=1):
+    moved = centres.copy()
+    moved[labels] -= alpha * (centres[labels] - x) / divide
+    return moved
+
+
+def every_image(divisor, in_place=False):
+    """A centre update of lesson 02 that adds all images up and divides by `divisor(counts)`."""
+
+    def update(centres, x, labels, alpha):
+        moved = centres if in_place else centres.copy()
+        sums = np.zeros_like(centres)
+        np.add.at(sums, labels, centres[labels] - x)
+        moved -= alpha * sums / divisor(np.bincount(labels, minlength=len(centres)))[:, None]
+        return moved
+
+    return update
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -182,6 +211,37 @@ WRONG_ANSWERS = [
         [lambda x, c: np.linalg.norm(x[:, None] - c, axis=2).argmin(axis=1)],
         "nearest in distance",
     ),
+    ("02", "step", [(5, 0)], "the share is"),
+    ("02", "step", [(20, 0)], "divide by 1 + n"),
+    ("02", "step", [(1, 0)], "all four images"),
+    ("02", "step", [(-4, 0)], "points away"),
+    ("02", "step", [(10, 0)], "without the 1"),
+    ("02", "step", [(4, 4)], "second coordinate"),
+    ("02", "step", [(2.5, 0)], "n = 4"),
+    ("02", "step", [4], "has shape"),
+    ("02", "loss", [energy(factor=1)], "half"),
+    ("02", "loss", [energy(of=np.sum)], "sum over the batch"),
+    ("02", "loss", [energy(over=np.mean)], "averages over the dimensions"),
+    ("02", "loss", [energy(factor=1, over=np.mean)], "averages over the dimensions"),
+    ("02", "loss", [energy(power=1)], "half the distance"),
+    ("02", "loss", [energy(of=lambda values: values)], "one number"),
+    ("02", "loss", [energy(centres_of=lambda c, y: c[:1])], "its own label"),
+    ("02", "repaired_update", [last_image_only], "only its last image"),
+    (
+        "02",
+        "repaired_update",
+        [lambda *args: last_image_only(*args, divide=4)],
+        "only its last image counts",
+    ),
+    ("02", "repaired_update", [every_image(np.ones_like)], "beyond their mean"),
+    ("02", "repaired_update", [every_image(lambda n: n)], "by 1 + n, not by n"),
+    ("02", "repaired_update", [every_image(lambda n: np.maximum(n, 1))], "by 1 + n, not by n"),
+    ("02", "repaired_update", [every_image(lambda n: 1 + n, in_place=True)], "a copy"),
+    ("02", "repaired_update", [every_image(lambda n: 2 + n)], "of the way"),
+    ("02", "translated_weight", [0.003], "make up for it"),
+    ("02", "translated_weight", [0.003 * 512], "lacks the paper's"),
+    ("02", "translated_weight", [0.003 * 2 / 512], "makes it worse"),
+    ("02", "translated_weight", [1.0], "equal to 0.003"),
     ("03", "normalised", [lambda x: x / np.linalg.norm(x)], "axis=1"),
     ("03", "normalised", [lambda x: unit(x, 0)], "each row is an embedding"),
     ("03", "normalised", [lambda x: unit(x, 1, keepdims=False)], "keepdims=True"),
