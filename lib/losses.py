@@ -144,8 +144,6 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
     Automatic differentiation gives the same gradient but passes over (batch, classes) several
     times more; the trigonometry is for the target alone either way. Only first derivatives.
     """
-    last = cosines.shape[-1] - 1
-    index = ops.clip(index, 0, last)
     places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
 
     @ops.custom_gradient

@@ -19,6 +19,7 @@ CASES = {
     "cosface 0.35": (lambda losses, s: losses.CosFaceLoss(0.35, s), (1, 0, 0.35)),
     "arcface 0.2": (lambda losses, s: losses.ArcFaceLoss(0.2, s), (1, 0.2, 0)),
     "arcface 0.5": (lambda losses, s: losses.ArcFaceLoss(0.5, s), (1, 0.5, 0)),
+    "arcface 1": (lambda losses, s: losses.ArcFaceLoss(1, s), (1, 1, 0)),
     "arcface 1.5": (lambda losses, s: losses.ArcFaceLoss(1.5, s), (1, 1.5, 0)),
     "combined 1 .3 .2": (
         lambda losses, s: losses.CombinedMarginLoss(1, 0.3, 0.2, s),

@@ -11,6 +11,7 @@ import lib  # noqa: F401
 import reference
 from loss_cases import (
     CASES,
+    GRADIENT_BOUND,
     JUST_INSIDE,
     SCALES,
     assert_close_to_reference,
@@ -54,12 +55,27 @@ def check_edges(losses, names=tuple(CASES), scales=(1.0, 64.0, 128.0)):
             assert np.isfinite(gradients).all()
             # a larger target cosine never costs more, whatever is left of the slope at the ends
             assert np.all(gradients[rows, labels] <= 0)
+            at_end = np.abs(cosines[rows, labels]) >= 1
+            if margins[:2] == (1, 0):  # no angle is taken: the slope is 1 everywhere
+                _, slopes = reference.cross_entropy(
+                    labels, _shifted(cosines, labels, margins[2]) * scale
+                )
+                np.testing.assert_allclose(gradients, scale * slopes, atol=GRADIENT_BOUND * scale)
+            else:
+                assert np.all(gradients[rows, labels][at_end] == 0)
             # one step inside, the slope is there: not flattened by a coarse clip
             inside = (cosines[rows, labels] == JUST_INSIDE) & (values > 1e-3)
             assert np.all(gradients[rows, labels][inside] < 0)
 
 
+def _shifted(cosines, labels, m3):
+    cosines = cosines.astype("float64")
+    cosines[np.arange(len(labels)), labels] -= m3
+    return cosines
+
+
 def check_margin_logit(losses):
+    np.testing.assert_array_equal(losses.margin_logit(np.float32([0.3])), np.float32([0.3]))
     for _, margins in CASES.values():
         cosines = samples(5, 500)[1]
         values, slopes = value_and_gradient(
@@ -146,6 +162,11 @@ def check_wide_labels(losses):
             ops.convert_to_numpy(function(label - 1, exact))
             with pytest.raises(ValueError, match=f"{dtype}.*{limit}.*{limit + 1} classes"):
                 function(label, np.zeros((1, limit + 1), "float32"))
+    # the float32 in which Keras hands over all labels; only shapes, to save 64 MiB
+    label = np.float32([3])
+    losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24)))
+    with pytest.raises(ValueError, match="float32.*16777216"):
+        losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24 + 1)))
 
 
 def check_targets(losses):
@@ -172,6 +193,7 @@ def check_arguments(losses):
         (lambda: losses.SphereFaceLoss(0.9), r"m2 >= 0\.3142"),
         (lambda: losses.CombinedMarginLoss(0.9, 0.31, 0), r"m2 >= 0\.3142"),
         (lambda: losses.CosFaceLoss(-0.1), r"m3.*\[0, 2\]"),
+        (lambda: losses.CosFaceLoss(2.5), r"m3.*\[0, 2\]"),
         (lambda: losses.CosFaceLoss(35), r"m3.*\[0, 2\].*0\.35"),
         (lambda: losses.CosFaceLoss(math.nan), "m3"),
     ] + [
@@ -226,6 +248,10 @@ def check_reduction_and_weights(losses):
     ):
         loss = losses.ArcFaceLoss(0.3, 8.0, reduction=reduction)
         np.testing.assert_allclose(loss(labels, cosines, weights), expected, rtol=1e-5)
+    loss = losses.ArcFaceLoss(0.3, 8.0)
+    _, gradient = value_and_gradient(lambda c: loss(labels, c, weights)[None], cosines)
+    _, of_each = loss_and_gradient(loss, labels, cosines)
+    np.testing.assert_allclose(gradient, of_each * weights[:, None] / 40, rtol=1e-5, atol=1e-7)
     # Keras casts to floatx; a head in lower precision costs its own digits but no more
     low = losses.ArcFaceLoss(0.3, 8.0)(labels, ops.cast(cosines, "bfloat16"))
     assert keras.backend.standardize_dtype(low.dtype) == "float32"
@@ -234,18 +260,38 @@ def check_reduction_and_weights(losses):
 
 def check_poison(losses):
     """In compiled code that nothing can stop, a wrong label or cosine gives NaN, and only there."""
-    labels = np.float32([1, -1, 0, 2, 0, 0.5, 1, math.nan])
+    labels = np.float32([-1, 1, 2, 0, 0.5, 0, math.nan, 1])
     points = np.tile(np.float32([[0.3, -0.2], [0.1, 0.5]]), (4, 1))
-    wrong = [False, True] * 4
+    wrong = [True, False] * 4
     for function in (losses.softmax_cross_entropy, losses.ArcFaceLoss(0.3, 8.0).call):
         values, _ = value_and_gradient(
             lambda z, f=function: f(_hidden(labels, z), z), points, compiled=True
         )
         np.testing.assert_array_equal(np.isnan(values), wrong)
     loss, right = losses.ArcFaceLoss(0.3, 8.0), np.ones(8)
-    points[1::2] *= 5  # no cosines
+    points[::2] *= 15  # no cosines
     values, _ = value_and_gradient(lambda z: loss.call(right, z), points, compiled=True)
     np.testing.assert_array_equal(np.isnan(values), wrong)
+
+
+def check_graph_labels(losses):
+    """Compiled by TensorFlow for a CPU, a wrong label or cosine stops the program by name."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    points = np.zeros((3, 2), "float32")
+    for function in (losses.softmax_cross_entropy, losses.ArcFaceLoss(0.3, 8.0).call):
+        graph = tf.function(function).get_concrete_function(
+            tf.TensorSpec((None,), "float32"), tf.TensorSpec((None, 2), "float32")
+        )
+        assert np.isfinite(graph(tf.constant([0.0, 1.0, 1.0]), tf.constant(points))).all()
+        for wrong in (-1, 2, -2, 7):
+            shown = rf"= {wrong} is not in \[0, 2\)(?s:.)*label_is_no_class"
+            with pytest.raises(tf.errors.InvalidArgumentError, match=shown):
+                graph(tf.constant([0.0, wrong, 1.0]), tf.constant(points))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="target_is_no_cosine"):
+        graph(tf.constant([0.0, 1.0, 1.0]), tf.constant(points + 2))
 
 
 def _hidden(labels, point):
@@ -265,6 +311,7 @@ ALL_LOSS_CHECKS = [
     check_arguments,
     check_defaults_and_configs,
     check_reduction_and_weights,
+    check_graph_labels,
     check_poison,
 ]
 
@@ -312,3 +359,17 @@ def check_heads(layers, batch=64, dim=12, classes=7):
             lambda w, f=expected: np.array([(f(embeddings, w.reshape(dim, -1)) * pull).sum()]), flat
         )
         np.testing.assert_allclose(got, want.reshape(dim, -1), atol=2e-5 * np.abs(want).max())
+
+
+def check_head_edges(layers):
+    """Zero vectors, tiny and huge lengths."""
+    head = layers.CosineHead(3)
+    head.build((None, 4))
+    kernel = np.ones((4, 3), "float32")
+    kernel[:, 1] = 0
+    head.kernel.assign(kernel)
+    embeddings = np.float32([[0, 0, 0, 0], [1, 2, 3, 4], [1e-11, 0, 0, 0], [1e18, 0, 0, 0]])
+    values, gradient = value_and_gradient(lambda x: ops.sum(head(x), axis=-1), embeddings)
+    np.testing.assert_allclose(values, [0, 20 / np.sqrt(30), 1, 1], rtol=1e-5)
+    assert np.isfinite(gradient).all()
+    assert np.all(gradient[0] == 0)
