@@ -10,6 +10,7 @@ fails. The mutants that no check can tell from the original stand in `SURVIVORS`
 
 import ast
 import copy
+import logging
 import sys
 import time
 import types
@@ -67,6 +68,8 @@ WORDS = {"float32": "float16", "int32": "int8", "scale": "margin", "m1": "m2", "
 # Mutants that behave like the original, and why.
 _SINE = "ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE ** {}))"
 _SHIFT = "index = ops.where(index {}, index - values.shape[-1], index)"
+_FLOOR = "inverse = ops.rsqrt(ops.maximum(squared, _SMALLEST_LENGTH ** {}))"
+_ZERO = "return ops.where(squared {} _SMALLEST_LENGTH ** 2, 0.0, inverse)"
 _BY_BACKEND = "_ANGLE_DTYPE = 'float64' if keras.backend.backend() == 'tensorflow' else '{}'"
 SURVIVORS = {
     f"module: {_BY_BACKEND.format('float32')}  ->  {_BY_BACKEND.format('float16')}": (
@@ -84,6 +87,12 @@ SURVIVORS = {
         "label 0 becomes -C, which counts from the end: class 0 again"
     ),
     f"_pick: {_SHIFT.format('< 0')}  ->  {_SHIFT.format('< 1')}": "the same",
+    f"_inverse_length: {_FLOOR.format(2)}  ->  {_FLOOR.format(3)}": (
+        "shorter vectors get 0 in the next line anyway; the floor only keeps out 1 / 0"
+    ),
+    f"_inverse_length: {_ZERO.format('<=')}  ->  {_ZERO.format('<')}": (
+        "the limit itself is arbitrary"
+    ),
 }
 
 # The cheapest first; most mutants fall to one of the first three.
@@ -196,6 +205,7 @@ def mutants(source, only=None):
 
 def killer(tree, its_checks):
     """The name of the first check that fails on the mutant, or None if it survives."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # what it says of code without a file
     module = types.ModuleType("mutant")
     try:
         exec(compile(tree, "mutant", "exec"), module.__dict__)

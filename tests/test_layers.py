@@ -12,8 +12,9 @@ from keras import ops
 HEADS = (CosineHead, ModifiedSoftmaxHead)
 
 
-def test_heads_match_the_reference():
-    loss_checks.check_heads(layers)
+@pytest.mark.parametrize("check", [loss_checks.check_heads, loss_checks.check_head_edges])
+def test_heads(check):
+    check(layers)
 
 
 @pytest.mark.parametrize("head_type", HEADS)
