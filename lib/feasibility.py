@@ -64,6 +64,7 @@ class Feasibility:
         asks = "more than 180°" if math.isinf(needed) else f"{needed:.1f}°"
         verdict = {True: "fits", False: "does NOT fit", None: "not known to fit"}[self.attainable]
         kind = "" if self.exact else " (a bound, not quite reached)"
+        unless = ", unless classes are given up" if self.attainable is False else ""
         return "\n".join(
             [
                 f"{self.num_classes} classes, {self.dim} dimensions, scale {self.scale:g}, "
@@ -71,7 +72,7 @@ class Feasibility:
                 f"  angle between neighbours  {angle} at best",
                 f"  angle the margin needs    {asks}: it {verdict}",
                 f"  highest probability       {self.highest_probability:.4g}{kind}",
-                f"  loss floor                {self.loss_floor:.4g}{kind}",
+                f"  loss floor                {self.loss_floor:.4g}{kind}{unless}",
             ]
         )
 

@@ -207,12 +207,13 @@ def test_the_answer_reads_well():
     assert "10 classes, 2 dimensions, scale 64, margins (1, 0, 0.35)" in text
     assert "36.0° at best" in text
     assert "49.5°: it does NOT fit" in text
-    assert "10.87" in text
+    assert "10.87, unless classes are given up" in text
     assert "bound" not in text
     assert "a bound, not quite reached" in repr(feasibility(10, 3, 64))
     assert "more than 180°" in repr(feasibility(10, 2, 64, m2=1.5, m3=2))
     assert "not known to fit" in repr(feasibility(1500, 64, 64, m3=0.8))
     assert ": it fits" in repr(feasibility(10, 2, 16))
+    assert "given up" not in repr(feasibility(10, 2, 16))
 
 
 @pytest.mark.parametrize(
