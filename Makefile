@@ -4,7 +4,7 @@
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
 ## make test     run the unit tests and every notebook
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
-## make pictures draw the pictures of the README
+## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses

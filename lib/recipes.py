@@ -9,7 +9,7 @@ import math
 import keras
 
 from . import losses, models, training
-from .backbones import build_backbone
+from .backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
 from .layers import CosineHead, ModifiedSoftmaxHead
 
 
@@ -99,3 +99,73 @@ def center(digits, weight, num_classes=10, embedding_dim=2, verbose=True):
     model = models.CenterLossModel(backbone, keras.layers.Dense(num_classes, name="head"), weight)
     training.train(model, digits, losses.softmax_cross_entropy, verbose=verbose)
     return model
+
+
+# --- the two reference demonstrations, with all of MNIST ------------------------------------------
+
+
+def demo_2d(digits, method, options=None, num_classes=10, verbose=True):
+    """The 2-D demonstration: Adam, batches of 32, three epochs, the embedding's length as scale.
+
+    Args:
+        digits: what `lib.data.load_digits` returned; the demonstration has all of MNIST.
+        method: "softmax" or "margin".
+        options: for "margin", those of `lib.models.FeatureScaleMarginModel`; {} is modified
+            softmax.
+        num_classes: of the head.
+        verbose: print a line for each epoch.
+    """
+    backbone = build_demo_2d_backbone()
+    if method == "softmax":
+        model = keras.Sequential([backbone, keras.layers.Dense(num_classes, name="head")])
+    else:
+        model = models.FeatureScaleMarginModel(backbone, num_classes, **(options or {}))
+    _fit_demo(model, digits, method, epochs=3, learning_rate=0.001, batch_size=32, verbose=verbose)
+    return model
+
+
+def demo_20d(digits, method, options=None, num_classes=10, verbose=True):
+    """The 20-D demonstration: Adam with 0.01, batches of 64, ten epochs.
+
+    The margin models get one more epoch of plain softmax before, as there, and take its class
+    weights over.
+
+    Args:
+        digits, num_classes, verbose: as for `demo_2d`.
+        method: "softmax", "center" or "margin".
+        options: for "center", those of `lib.models.CenterLossModel`; for "margin", those of
+            `lib.models.FeatureScaleMarginModel`.
+    """
+    recipe = {"learning_rate": 0.01, "batch_size": 64, "verbose": verbose}
+    backbone = build_demo_20d_backbone()
+    head = keras.layers.Dense(num_classes, use_bias=method != "margin", name="head")
+    model = keras.Sequential([backbone, head])
+    if method == "center":
+        model = models.CenterLossModel(backbone, head, **options)
+    if method == "margin":
+        _fit_demo(model, digits, "softmax", epochs=1, **recipe)
+        model = models.FeatureScaleMarginModel(backbone, num_classes, **options)
+        model.build((None, *digits.x_train.shape[1:]))
+        model.head.set_weights(head.get_weights())
+    _fit_demo(model, digits, method, epochs=10, **recipe)
+    return model
+
+
+def _fit_demo(model, digits, method, epochs, learning_rate, batch_size, verbose):
+    """Adam with a fixed learning rate, as the demonstrations have it."""
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        # a model with a margin brings its loss along
+        loss=None if method == "margin" else losses.softmax_cross_entropy,
+        metrics=["accuracy"],
+        steps_per_execution=10,
+    )
+    callbacks = [training.StopOnNonFiniteLoss(), *([training.EpochLines()] if verbose else [])]
+    model.fit(
+        digits.x_train,
+        digits.y_train,
+        batch_size=batch_size,
+        epochs=epochs,
+        verbose=0,
+        callbacks=callbacks,
+    )

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from . import evaluation, recipes, training
 from .data import course_mode, load_digits
@@ -200,6 +201,34 @@ RUNS = {
 }
 
 
+# The two reference demonstrations have their own recipes, and only make sense with all of MNIST.
+DEMO_RUNS = {
+    "demo-2d-softmax": Run("softmax", "demo_2d", {"method": "softmax"}, seeds=(0, 1, 2)),
+    "demo-2d-modified-softmax": Run(
+        "modified softmax", "demo_2d", {"method": "margin"}, seeds=(0, 1, 2)
+    ),
+    "demo-2d-sphereface": Run(
+        "SphereFace, m 2", "demo_2d", {"method": "margin", "options": {"m1": 2}}, seeds=(0, 1, 2)
+    ),
+    "demo-20d-softmax": Run("softmax", "demo_20d", {"method": "softmax"}, seeds=(0,)),
+    "demo-20d-center": Run(
+        "center loss, λ 0.5",
+        "demo_20d",
+        {"method": "center", "options": {"weight": 0.5}},
+        seeds=(0,),
+    ),
+    "demo-20d-modified-softmax": Run(
+        "modified softmax", "demo_20d", {"method": "margin", "options": {}}, seeds=(0,)
+    ),
+    "demo-20d-sphereface": Run(
+        "SphereFace, m 4", "demo_20d", {"method": "margin", "options": {"m1": 4}}, seeds=(0,)
+    ),
+}
+
+# Of these the embeddings of 1,000 held-out digits are kept as well, for a map of each.
+MAPPED_RUNS = tuple(name for name in DEMO_RUNS if name.startswith("demo-20d"))
+
+
 @dataclass(frozen=True)
 class Record:
     """What a run gave over its seeds: `rows[seed][value]`, and how far each value spreads."""
@@ -265,7 +294,7 @@ def write_results(results, path=RESULTS_FILE):
 
 def is_current(name, entry):
     """Whether a recorded entry came from the code, the settings and the seeds of today."""
-    run = RUNS[name]
+    run = (RUNS | DEMO_RUNS)[name]
     seeds = {str(seed) for seed in run.seeds}
     return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
 
@@ -282,12 +311,17 @@ def run_fingerprint(run):
     return fingerprint(roots, _settings(run))
 
 
-def record_all(mode=None, names=tuple(RUNS), path=RESULTS_FILE):
+def runs_of(mode):
+    """The runs that are recorded in a mode, by name."""
+    return RUNS | DEMO_RUNS if mode == "full" else RUNS
+
+
+def record_all(mode=None, names=None, path=RESULTS_FILE):
     """Train what is missing or stale among the named runs, saving after each seed."""
     mode = mode or course_mode()
     digits = None
-    for name in names:
-        run = RUNS[name]
+    for name in names or runs_of(mode):
+        run = runs_of(mode)[name]
         entry = _entry_to_continue(read_results(path).get(mode, {}).get(name), run)
         missing = [seed for seed in run.seeds if str(seed) not in entry["rows"]]
         print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
@@ -303,7 +337,30 @@ def record_all(mode=None, names=tuple(RUNS), path=RESULTS_FILE):
             results = read_results(path)
             results.setdefault(mode, {})[name] = entry | _summary(entry["rows"])
             write_results(results, path)
+            if name in MAPPED_RUNS:
+                _keep_embeddings(model, digits, path.parent / f"embeddings_{name}.npz")
             print(f"  seed {seed}: {seconds} s, {entry['rows'][str(seed)]}", flush=True)
+
+
+def _keep_embeddings(model, digits, path):
+    """Write the embeddings and labels of the first 1,000 held-out digits, in half precision."""
+    embeddings = evaluation.embed(evaluation.backbone_of(model), digits.x_test[:1000])
+    np.savez_compressed(
+        path, embeddings=embeddings.astype("float16"), labels=digits.y_test[:1000].astype("uint8")
+    )
+
+
+def recorded_embeddings(name, folder=RESULTS_FILE.parent):
+    """The kept embeddings (1000, D), float32, and labels (1000,) of a run in `MAPPED_RUNS`.
+
+    Raises:
+        FileNotFoundError: if there are none; the message says how to record them.
+    """
+    path = folder / f"embeddings_{name}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: `make results FULL=1` records it.")
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays["embeddings"].astype("float32"), arrays["labels"].astype("int32")
 
 
 def _entry_to_continue(entry, run):
@@ -342,7 +399,8 @@ def _versions():
 
 
 if __name__ == "__main__":
-    unknown = set(sys.argv[1:]) - set(RUNS)
+    known = runs_of(course_mode())
+    unknown = set(sys.argv[1:]) - set(known)
     if unknown:
-        sys.exit(f"no run named {', '.join(sorted(unknown))}; there are: {', '.join(RUNS)}")
-    record_all(names=sys.argv[1:] or tuple(RUNS))
+        sys.exit(f"no run named {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    record_all(names=sys.argv[1:])

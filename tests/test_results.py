@@ -5,14 +5,18 @@ import json
 from lib import fingerprint as fingerprint_module
 from lib import results
 
+import numpy as np
 import pytest
 
 # --- the record in the repository -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", results.RUNS)
-def test_the_record_came_from_the_code_of_today(name):
-    entry = results.read_results()["lesson"].get(name)
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [*(("lesson", name) for name in results.RUNS), *(("full", name) for name in results.DEMO_RUNS)],
+)
+def test_the_record_came_from_the_code_of_today(mode, name):
+    entry = results.read_results()[mode].get(name)
     assert entry is not None, f"{name} is not recorded: run `make results`"
     assert results.is_current(name, entry), f"the record of {name} is stale: run `make results`"
 
@@ -33,6 +37,19 @@ def test_recorded_softmax_is_as_good_as_the_lesson_says():
     accuracy = results.recorded("softmax-2d").values("head_accuracy")
     assert sum(accuracy) / len(accuracy) >= 0.94
     assert min(accuracy) >= 0.93
+
+
+@pytest.mark.parametrize("name", results.MAPPED_RUNS)
+def test_kept_embeddings_are_finite_and_of_all_classes(name):
+    embeddings, labels = results.recorded_embeddings(name)
+    assert embeddings.shape == (1000, 20)
+    assert np.isfinite(embeddings).all()
+    assert set(labels.tolist()) == set(range(10))
+
+
+def test_embeddings_that_are_not_kept_say_how_to_record_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make results FULL=1"):
+        results.recorded_embeddings("demo-20d-softmax", tmp_path)
 
 
 def test_a_run_that_is_not_recorded_says_which_command_records_it():

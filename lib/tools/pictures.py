@@ -1,4 +1,4 @@
-"""Draw the pictures of the README into notebooks/images.
+"""Draw the pictures in notebooks/images: that of the README, and maps of recorded embeddings.
 
 python -m lib.tools.pictures
 """
@@ -37,6 +37,17 @@ def draw_before_after(path):
     save(fig, path)
 
 
+def draw_demo_maps(path):
+    """t-SNE maps of what the 20-D demonstration learned with each loss, from kept embeddings."""
+    columns = len(results.MAPPED_RUNS)
+    fig, axes = plots.new_figure("maps", columns=columns, width=3.2 * columns, height=3.6)
+    for ax, name in zip(axes, results.MAPPED_RUNS, strict=True):
+        embeddings, labels = results.recorded_embeddings(name)
+        plots.plot_tsne(ax, plots.tsne(embeddings), labels)
+        ax.set(title=results.DEMO_RUNS[name].title, ylabel="")
+    save(fig, path)
+
+
 def save(fig, path):
     """Save a figure as a PNG with a palette, a third of the size of one without."""
     fig.savefig(path, dpi=150)
@@ -50,6 +61,7 @@ def main():
     plots.use_course_style()
     IMAGES.mkdir(exist_ok=True)
     draw_before_after(IMAGES / "before_after.png")
+    draw_demo_maps(IMAGES / "demo_20d_maps.png")
 
 
 if __name__ == "__main__":
