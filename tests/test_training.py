@@ -121,3 +121,18 @@ def test_a_warm_up_is_part_of_the_budget(few_digits, monkeypatch, warmup_epochs)
     )
     assert sum(trained) == training.EPOCHS["lesson"]
     assert len(trained) == (2 if warmup_epochs else 1)
+
+
+def test_the_annealing_knows_the_steps_of_its_training(few_digits):
+    """300 images make three batches; a schedule for too many steps would not come down in time."""
+    model = recipes.annealed_sphereface(few_digits, margin=4, verbose=False)
+    assert model.training_steps == 3 * training.EPOCHS["lesson"] == int(model.optimizer.iterations)
+    assert model.margin == 4
+    assert float(model.annealing) == 5.0
+
+
+def test_a_length_scaled_margin_is_the_one_asked_for(few_digits):
+    model = recipes.length_scaled_margin(few_digits, {"m1": 4}, embedding_dim=3, verbose=False)
+    assert (model.m1, model.m2, model.m3) == (4, 0, 0)
+    assert model.backbone.output_shape == (None, 3)
+    assert int(model.optimizer.iterations) == 3 * training.EPOCHS["lesson"]
