@@ -672,6 +672,17 @@ def test_a_path_of_this_computer_in_an_output_is_an_error(text):
         render.clean(notebook)
 
 
+def test_a_path_is_looked_for_in_texts_but_not_in_the_letters_of_a_picture(monkeypatch):
+    picture = png(Image.new("RGB", (2, 2)))
+    monkeypatch.setattr(render.tempfile, "gettempdir", lambda: picture[8:12])
+    new = nbformat.v4.new_output
+    render.clean(book(code("x", "cell", [new("display_data", data={"image/png": picture})])))
+    text = {"image/png": picture, "text/plain": "plain"}
+    alt = {"image/png": {"alt": f"drawn in {picture[8:12]}"}}
+    with pytest.raises(render.Problem, match="shows a folder"):
+        render.clean(book(code("x", "cell", [new("display_data", data=text, metadata=alt)])))
+
+
 def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "a.ipynb"
     path.write_text("old")

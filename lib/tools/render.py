@@ -192,7 +192,8 @@ def clean(notebook):
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = number
-            found = paths_in(str({k: v for k, v in output.items() if k != "image/png"}))
+            data = {k: v for k, v in output.get("data", {}).items() if k != "image/png"}
+            found = paths_in(str({**output, "data": data}))
             if found:
                 raise Problem(f"cell {cell.id} shows a folder of this computer: {found[0]}")
 
