@@ -7,6 +7,7 @@ the record is stale, a test says so, and the command trains it anew.
 """
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -244,8 +245,9 @@ class Record:
         return statistics.fmean(self.values(name))
 
     def spread(self, name):
-        """The sample standard deviation over the seeds."""
-        return statistics.stdev(self.values(name))
+        """The sample standard deviation over the seeds; NaN where there is only one."""
+        values = self.values(name)
+        return statistics.stdev(values) if len(values) > 1 else math.nan
 
     def band(self, name):
         """Where a fresh run is expected: the recorded range, widened by its own width on each side.
