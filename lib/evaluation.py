@@ -489,7 +489,7 @@ def scoreboard_table(rows):
     names = [field.name for field in fields(Scoreboard)]
     lines = []
     for title, row in rows.items():
-        source = "this run" if isinstance(row, Scoreboard) else _recorded_text(len(row.rows))
+        source = "this run" if isinstance(row, Scoreboard) else f"recorded, {len(row.rows)} seeds"
         lines.append([title, source, *(_scoreboard_cell(row, name) for name in names)])
     header = ["model", "source", *(SCOREBOARD_COLUMNS[name][0] for name in names)]
     caption = "On the held-out images. ↑ more is better, ↓ less is better; ± standard deviation."
@@ -521,17 +521,12 @@ def verification_table(rows, intervals=None):
     return Table([*header, "genuine pairs", "impostor pairs"], lines, caption)
 
 
-def _recorded_text(seeds):
-    return f"recorded, {seeds} seeds" if seeds > 1 else "recorded, one seed"
-
-
 def _scoreboard_cell(row, name):
     digits = SCOREBOARD_COLUMNS[name][1]
     unit = "°" if name.endswith("angle") else ""
     if isinstance(row, Scoreboard):
         return f"{getattr(row, name):.{digits}f}{unit}"
-    spread = f" ± {row.spread(name):.{digits}f}" if len(row.rows) > 1 else ""
-    return f"{row.mean(name):.{digits}f}{spread}{unit}"
+    return f"{row.mean(name):.{digits}f} ± {row.spread(name):.{digits}f}{unit}"
 
 
 def _bracket(interval):

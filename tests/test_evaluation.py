@@ -466,14 +466,6 @@ def test_the_scoreboard_table_tells_this_run_from_the_record():
     assert len({len(line) for line in lines[:3]}) == 1, "the columns are aligned"
 
 
-def test_a_single_seed_has_no_spread_to_show():
-    one = record()
-    one.rows = {"0": None}
-    line = repr(evaluation.scoreboard_table({"ArcFace": one})).splitlines()[1]
-    assert "recorded, one seed" in line
-    assert "±" not in line
-
-
 def test_the_table_is_the_same_in_html_and_markdown():
     table = evaluation.scoreboard_table({"a|b <i>": BOARD})
     html, markdown = table._repr_html_(), table._repr_markdown_()
