@@ -49,6 +49,32 @@ def test_the_reference_has_the_gradient_of_its_own_values():
         np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5)
 
 
+def test_trigonometry_is_for_the_target_alone():
+    """O(batch) of it, and no second array of (batch, classes) beside the cosines to mask with."""
+    import tensorflow as tf
+
+    loss = losses.CombinedMarginLoss(1.5, 0.3, 0.1)
+
+    @tf.function
+    def step(labels, cosines):
+        with tf.GradientTape() as tape:
+            tape.watch(cosines)
+            value = loss(labels, cosines)
+        return value, tape.gradient(value, cosines)
+
+    graph = step.get_concrete_function(
+        tf.TensorSpec((8,), "int64"), tf.TensorSpec((8, 100), "float32")
+    ).graph
+    kinds = {}
+    for operation in graph.get_operations():
+        for output in operation.outputs:
+            kinds.setdefault(operation.type, set()).add(len(output.shape))
+    for kind in ("Atan2", "Sin", "Cos", "Floor", "Sqrt"):
+        assert kinds[kind] == {1}, kind
+    assert kinds["Exp"] == {2}  # the softmax's, once
+    assert not {"OneHot", "Acos", "Equal"} & {kind for kind, ranks in kinds.items() if 2 in ranks}
+
+
 @st.composite
 def allowed_margins(draw):
     """Any (m1, m2, m3) that a loss accepts."""
