@@ -142,7 +142,7 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
     numbers close to each other, so a sample that is nearly perfect keeps its digits.
 
     Automatic differentiation gives the same gradient but passes over (batch, classes) several
-    times more; the trigonometry is for the target alone either way. Only first derivatives.
+    times more; the trigonometry is for the target alone either way.
     """
     places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
 
@@ -191,9 +191,10 @@ class MarginLoss(keras.losses.Loss):
     Raises:
         ValueError: at construction, for a margin or scale outside its range; in a call outside
             compiled code, for a label outside [0, classes) or target cosines that are none.
-            Compiled for a CPU by TensorFlow a wrong label stops the training with its value. On
-            other backends and devices nothing can stop compiled code: the loss becomes NaN
-            instead of a plausible number.
+            Compiled for a CPU by TensorFlow they stop the training with an error that shows the
+            label and `label_is_no_class`, or `target_is_no_cosine`. On other backends and devices
+            nothing can stop compiled code: the loss becomes NaN, never a plausible number, and
+            `model.compile(..., run_eagerly=True)` names the sample.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from .losses import _checked_margins, margin_logit, softmax_cross_entropy
 
 PACKAGE = "softmax_to_arcface"
 
-# The iterations for which SphereFace's released annealing was made (its longest training).
+# The iterations of SphereFace's training, for which its released annealing was made.
 _SPHEREFACE_ITERATIONS = 28_000
 
 

@@ -4,6 +4,7 @@ import lib  # noqa: F401
 import loss_checks
 import reference
 from lib import losses
+from lib.layers import CosineHead
 from loss_cases import CASES, SCALES, assert_close_to_reference, loss_and_gradient, samples
 
 import keras
@@ -73,6 +74,35 @@ def test_trigonometry_is_for_the_target_alone():
         assert kinds[kind] == {1}, kind
     assert kinds["Exp"] == {2}  # the softmax's, once
     assert not {"OneHot", "Acos", "Equal"} & {kind for kind, ranks in kinds.items() if 2 in ranks}
+
+
+def test_second_derivatives_too():
+    """The closed-form gradients of head and loss can themselves be differentiated."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    labels, point = np.array([0, 1]), tf.constant(rng.standard_normal((2, 3)), "float32")
+    head, loss = CosineHead(4), losses.ArcFaceLoss(0.3, 4.0)
+    head.build((None, 3))
+    unit = ops.normalize(head.kernel, axis=0)
+
+    def plain(x):
+        cosines = ops.matmul(ops.normalize(x, axis=-1), unit)
+        is_target = ops.arange(4) == labels[:, None]
+        logits = ops.where(is_target, losses.margin_logit(cosines, m2=0.3), cosines)
+        return losses.softmax_cross_entropy(labels, 4.0 * logits)
+
+    rows = []
+    for function in (lambda x: loss.call(labels, head(x)), plain):
+        with tf.GradientTape() as outer:
+            outer.watch(point)
+            with tf.GradientTape() as inner:
+                inner.watch(point)
+                value = function(point)
+            slope = inner.gradient(value, point)[:, 0]
+        rows.append(outer.gradient(slope, point).numpy())
+    assert np.abs(rows[0]).max() > 0.1
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-4, atol=1e-5)
 
 
 @st.composite
