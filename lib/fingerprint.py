@@ -1,8 +1,9 @@
 """Which code do these numbers come from? A hash that changes when, and only when, that code does.
 
 The hash follows names from a few root definitions through the modules of `lib` and covers every
-syntax tree it reaches, without docstrings. A comment, the layout of a line, or a function that is
-never named on the way changes nothing, so expensive recordings stay valid for as long as they are.
+syntax tree it reaches, without docstrings and without the methods that only show an object. A
+comment, the layout of a line, how a table looks, or a function that is never named on the way
+changes nothing, so expensive recordings stay valid for as long as they are.
 """
 
 import ast
@@ -41,9 +42,16 @@ def _syntax_tree(module):
     source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            node.body = [part for part in node.body if not _only_shows(part)]
     return tree
+
+
+def _only_shows(part):
+    """Whether a part of a definition is a docstring, or a method such as `_repr_html_`."""
+    if isinstance(part, ast.FunctionDef):
+        return part.name.startswith(("_repr_", "__repr__"))
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
 
 
 @cache

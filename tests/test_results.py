@@ -197,6 +197,22 @@ def test_comments_layout_and_unused_code_do_not(small_library, second):
     assert small_library(FIRST) == small_library(FIRST, second)
 
 
+CLASS = """class helper:
+    def work(self):
+        return {work}
+    def _repr_html_(self):
+        return table()
+def table():
+    return {table}
+"""
+
+
+def test_how_an_object_is_shown_does_not_change_it_but_what_it_does_does(small_library):
+    before = small_library(FIRST, CLASS.format(work=1, table=1))
+    assert before == small_library(FIRST, CLASS.format(work=1, table=2))
+    assert before != small_library(FIRST, CLASS.format(work=2, table=1))
+
+
 def test_settings_change_it_and_imported_names_are_followed(small_library):
     assert small_library(FIRST, settings=1) != small_library(FIRST, settings=2)
     by_name = "from .second import helper as h\ndef root(x):\n    return h(x)\n"
