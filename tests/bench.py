@@ -5,13 +5,12 @@
 
 All rows of a table take turns in one run, so that whatever else the machine does hits them alike;
 the ratio is the median of the rounds' ratios to the first row. Peak memory is that of a process of
-its own above what it held before its first step.
+its own, kernel and gradients included, above what it held before; only Linux can tell.
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -50,11 +49,11 @@ ROWS = {
 }
 
 
-def training_step(name, size, compiled):
+def training_step(name, size, compiled, **head_arguments):
     """A function that runs forward and backward once, without an optimizer, and waits for it."""
     batch, dim, classes = size
     head_type, build_loss = ROWS[name]
-    head, loss = head_type(classes), build_loss()
+    head, loss = head_type(classes, **head_arguments), build_loss()
     head.build((None, dim))
     rng = np.random.default_rng(0)
     embeddings = tf.constant(rng.standard_normal((batch, dim)).astype("float32"))
@@ -90,7 +89,7 @@ def timings(steps, rounds):
 
 
 def peak_memory(name, size, compiled):
-    """MiB that one step needs at its peak, measured in a fresh process."""
+    """MiB that head, loss and step need at their peak, measured in a fresh process."""
     job = json.dumps([name, size, compiled])
     done = subprocess.run(
         [sys.executable, __file__, "--memory", job], capture_output=True, text=True, check=True
@@ -99,21 +98,17 @@ def peak_memory(name, size, compiled):
 
 
 def measure_memory(name, size, compiled):
-    run = training_step(name, tuple(size), compiled)
-    before = highest_memory()
+    before = memory_now("VmRSS")
+    run = training_step(name, tuple(size), compiled, kernel_initializer="zeros")
     for _ in range(3):
         run()
-    return highest_memory() - before
+    return memory_now("VmHWM") - before
 
 
-def highest_memory():
-    """The most memory in MiB that this process ever held at once."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux: getrusage would also count the parent process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return highest / (2**20 if sys.platform == "darwin" else 2**10)
+def memory_now(field):
+    """A field of the process's status in MiB: VmRSS is what it holds, VmHWM the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
 def ratio_table(seconds, size=None, compiled=None, memory=None):
@@ -139,7 +134,7 @@ def bench_steps(quick):
             seconds = timings(steps, rounds)
             del steps
             known = {}
-            if size[2] >= 10_000 and not quick:
+            if size[2] >= 10_000 and not quick and sys.platform == "linux":
                 known = {name: peak_memory(name, size, compiled) for name in seconds}
             ratio_table(seconds, size, compiled, known.get if known else None)
 
