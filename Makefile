@@ -2,7 +2,7 @@
 # make and a package registry are enough. Lines that begin with two signs are what `make` prints.
 #
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
-## make test     run the unit tests and every notebook
+## make test     run the unit tests and every notebook    JAX=1       the losses on JAX, too
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
@@ -20,6 +20,7 @@ PYTHON ?=
 PORT ?=
 NB ?=
 FULL ?=
+JAX ?=
 UPGRADE ?=
 
 PY = "$(VENV)/bin/python"
@@ -46,6 +47,7 @@ lab: environment
 	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)")
 
 test: environment
+	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks
 
 render: environment
