@@ -32,9 +32,22 @@ def fingerprint(roots, settings):
         if definition not in reached and definition[1] in _definitions(definition[0]):
             reached.add(definition)
             waiting.extend(_references(*definition))
-    code = [ast.dump(_definitions(module)[name]) for module, name in sorted(reached)]
+    code = [_plain(_definitions(module)[name]) for module, name in sorted(reached)]
     text = json.dumps([settings, code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(node):
+    """A syntax tree as nested lists, the same on every Python: `ast.dump` changed in 3.12 and 3.13.
+
+    Empty fields are left out, since newer versions add some.
+    """
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return [type(node).__name__, *([name, _plain(value)] for name, value in fields)]
+    if isinstance(node, list):
+        return [_plain(part) for part in node]
+    return repr(node)
 
 
 @cache
