@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import keras
+import numpy as np
 from packaging.requirements import Requirement
 
 from .data import course_mode
@@ -149,6 +150,13 @@ def _bounds_text(low, high):
 
 class Hint(Exception):
     """Raised inside a self-check: what to tell a student about one particular wrong answer."""
+
+
+def require_shape(values, shape):
+    """A student's result as an array, or a `Hint` if it does not have the shape it should have."""
+    if np.shape(values) != shape:
+        raise Hint(f"the result has shape {np.shape(values)}, expected {shape}.")
+    return np.asarray(values)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from lib.course import Hint, self_check
+from lib.course import Hint, require_shape, self_check
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def first_loss(loss):
 @self_check("1.2 a stable softmax")
 def stable_softmax(softmax):
     logits = np.array([[0.0, math.log(3.0)], [1.0, 1.0]])
-    probabilities = _same_shape(softmax(logits), logits.shape)
+    probabilities = require_shape(softmax(logits), logits.shape)
     if np.allclose(probabilities.sum(axis=0), 1) and not np.allclose(probabilities.sum(axis=1), 1):
         raise Hint("the columns add up to 1, but each row is one image: sum over axis 1.")
     if math.isclose(probabilities.sum(), 1):
@@ -52,7 +52,7 @@ def repaired_loss(cross_entropy):
     if np.shape(losses) == ():
         raise Hint("return one loss for each image; the mean comes later.")
     expected = np.log(np.exp(logits).sum(axis=1)) - logits[[0, 1, 2], labels]
-    if not np.allclose(_same_shape(losses, (3,)), expected):
+    if not np.allclose(require_shape(losses, (3,)), expected):
         raise Hint(
             "even harmless logits give a wrong loss: it is ln(sum of exp) minus the logit of the "
             "label."
@@ -88,7 +88,7 @@ def repaired_loss(cross_entropy):
 def nearest_centre(nearest):
     centres = np.array([[1.0, 0.0], [0.0, 5.0]])
     embeddings = np.array([[0.1, 0.02], [2.0, 2.2], [6.0, 2.0]])
-    classes = _same_shape(nearest(embeddings, centres), (3,))
+    classes = require_shape(nearest(embeddings, centres), (3,))
     if np.array_equal(classes, [0, 1, 1]):
         raise Hint("the longer centre wins too often: divide the centres by their lengths.")
     if np.array_equal(classes, [1, 0, 1]):
@@ -101,9 +101,3 @@ def nearest_centre(nearest):
             "compute the cosine of each embedding with each centre, then argmax over axis 1."
         )
     return "right: this is the scoreboard's accuracy by nearest centre."
-
-
-def _same_shape(values, shape):
-    if np.shape(values) != shape:
-        raise Hint(f"the result has shape {np.shape(values)}, expected {shape}.")
-    return np.asarray(values)

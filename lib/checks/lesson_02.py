@@ -2,14 +2,14 @@
 
 import math
 
-from lib.course import Hint, self_check
+from lib.course import Hint, require_shape, self_check
 
 import numpy as np
 
 
 @self_check("2.1 a step of a centre")
 def step(new_centre):
-    x, y = _same_shape(new_centre, (2,)).astype(float)
+    x, y = require_shape(new_centre, (2,)).astype(float)
     if y != 0:
         raise Hint("the centre moves straight towards the mean: its second coordinate stays 0.")
     if math.isclose(x, 5):
@@ -57,7 +57,7 @@ def repaired_update(update):
     labels = np.array([0, 0, 0, 1])
     given = centres.copy()
     with np.errstate(all="ignore"):
-        moved = _same_shape(update(given, x, labels, 0.5), (3, 2))
+        moved = require_shape(update(given, x, labels, 0.5), (3, 2))
     if not np.array_equal(given, centres):
         raise Hint("your function changes the centres that it was given: work on a copy.")
     if not np.isfinite(moved).all():
@@ -89,9 +89,3 @@ def translated_weight(weight):
     if not math.isclose(weight, 0.768, rel_tol=0.01):
         raise Hint("set weight · (2/D) equal to 0.003, with D = 512.")
     return "right: 0.768. A weight means nothing without the code it belongs to."
-
-
-def _same_shape(values, shape):
-    if np.shape(values) != shape:
-        raise Hint(f"the result has shape {np.shape(values)}, expected {shape}.")
-    return np.asarray(values)

@@ -2,7 +2,7 @@
 
 import math
 
-from lib.course import Hint, self_check
+from lib.course import Hint, require_shape, self_check
 
 import numpy as np
 
@@ -10,7 +10,7 @@ import numpy as np
 @self_check("3.1 normalise a batch")
 def normalised(normalise):
     batch = np.array([[3.0, 4.0], [0.0, 2.0]])
-    result = _same_shape(normalise(batch.copy()), batch.shape)
+    result = require_shape(normalise(batch.copy()), batch.shape)
     if math.isclose(np.linalg.norm(result), 1):
         raise Hint("all rows together have length 1: norm needs axis=1, one length for each row.")
     if np.allclose(np.linalg.norm(result, axis=0), 1):
@@ -82,8 +82,8 @@ def repaired_logits(cosine_logits):
     embeddings = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0], [1.0, 1.0, 0.0]])
     weights = np.array([[2.0, 0.0], [0.0, 5.0], [0.0, 0.0]])
     expected = np.array([[0.6, 0.8], [0.0, 0.0], [0.5**0.5, 0.5**0.5]])
-    logits = _same_shape(cosine_logits(embeddings, weights, 1.0), expected.shape)
-    alone = _same_shape(cosine_logits(embeddings[:1], weights, 1.0), (1, 2))
+    logits = require_shape(cosine_logits(embeddings, weights, 1.0), expected.shape)
+    alone = require_shape(cosine_logits(embeddings[:1], weights, 1.0), (1, 2))
     if not np.allclose(logits[:1], alone):
         raise Hint(
             "an image has other logits alone than in a batch: the embeddings are divided by the "
@@ -104,9 +104,3 @@ def repaired_logits(cosine_logits):
     if not np.allclose(scaled, 16 * expected):
         raise Hint("with scale 16 every logit should be 16 times the cosine.")
     return "right: cosines first, then the scale, and nobody depends on the neighbours."
-
-
-def _same_shape(values, shape):
-    if np.shape(values) != shape:
-        raise Hint(f"the result has shape {np.shape(values)}, expected {shape}.")
-    return np.asarray(values)
