@@ -296,7 +296,7 @@ def write_results(results, path=RESULTS_FILE):
 
 def is_current(name, entry):
     """Whether a recorded entry came from the code, the settings and the seeds of today."""
-    run = (RUNS | DEMO_RUNS)[name]
+    run = runs_of("full")[name]
     seeds = {str(seed) for seed in run.seeds}
     return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
 
@@ -338,9 +338,9 @@ def record_all(mode=None, names=None, path=RESULTS_FILE):
             entry["train_seconds"][str(seed)] = seconds
             results = read_results(path)
             results.setdefault(mode, {})[name] = entry | _summary(entry["rows"])
-            write_results(results, path)
-            if name in MAPPED_RUNS:
+            if name in MAPPED_RUNS:  # before the row: what has a row is not trained again
                 _keep_embeddings(model, digits, path.parent / f"embeddings_{name}.npz")
+            write_results(results, path)
             print(f"  seed {seed}: {seconds} s, {entry['rows'][str(seed)]}", flush=True)
 
 
