@@ -104,7 +104,7 @@ def center(digits, weight, num_classes=10, embedding_dim=2, verbose=True):
 # --- the two reference demonstrations, with all of MNIST ------------------------------------------
 
 
-def demo_2d(digits, method, options=None, num_classes=10, verbose=True):
+def demo_2d(digits, method, options=None, epochs=3, num_classes=10, verbose=True):
     """The 2-D demonstration: Adam, batches of 32, three epochs, the embedding's length as scale.
 
     Args:
@@ -112,6 +112,7 @@ def demo_2d(digits, method, options=None, num_classes=10, verbose=True):
         method: "softmax" or "margin".
         options: for "margin", those of `lib.models.FeatureScaleMarginModel`; {} is modified
             softmax.
+        epochs: three there.
         num_classes: of the head.
         verbose: print a line for each epoch.
     """
@@ -120,43 +121,51 @@ def demo_2d(digits, method, options=None, num_classes=10, verbose=True):
         model = keras.Sequential([backbone, keras.layers.Dense(num_classes, name="head")])
     else:
         model = models.FeatureScaleMarginModel(backbone, num_classes, **(options or {}))
-    _fit_demo(model, digits, method, epochs=3, learning_rate=0.001, batch_size=32, verbose=verbose)
+    loss = losses.softmax_cross_entropy if method == "softmax" else None  # the model brings it
+    _fit_demo(model, digits, loss, epochs, learning_rate=0.001, batch_size=32, verbose=verbose)
     return model
 
 
-def demo_20d(digits, method, options=None, num_classes=10, verbose=True):
+def demo_20d(digits, method, options=None, loss=None, num_classes=10, verbose=True):
     """The 20-D demonstration: Adam with 0.01, batches of 64, ten epochs.
 
-    The margin models get one more epoch of plain softmax before, as there, and take its class
+    What has a margin gets one more epoch of plain softmax before, as there, and takes its class
     weights over.
 
     Args:
         digits, num_classes, verbose: as for `demo_2d`.
         method: "softmax", "center" or "margin".
         options: for "center", those of `lib.models.CenterLossModel`; for "margin", those of
-            `lib.models.FeatureScaleMarginModel`.
+            `lib.models.FeatureScaleMarginModel`, or of the loss if one is named.
+        loss: for "margin" with a fixed scale, the name of a class in `lib.losses`; without one the
+            embedding's length is the scale.
     """
     recipe = {"learning_rate": 0.01, "batch_size": 64, "verbose": verbose}
     backbone = build_demo_20d_backbone()
     head = keras.layers.Dense(num_classes, use_bias=method != "margin", name="head")
     model = keras.Sequential([backbone, head])
+    compiled_loss = losses.softmax_cross_entropy
     if method == "center":
         model = models.CenterLossModel(backbone, head, **options)
     if method == "margin":
-        _fit_demo(model, digits, "softmax", epochs=1, **recipe)
-        model = models.FeatureScaleMarginModel(backbone, num_classes, **options)
+        _fit_demo(model, digits, compiled_loss, epochs=1, **recipe)
+        if loss:
+            compiled_loss = getattr(losses, loss)(**options)
+            model = keras.Sequential([backbone, CosineHead(num_classes, name="head")])
+        else:
+            compiled_loss = None  # the model brings it along
+            model = models.FeatureScaleMarginModel(backbone, num_classes, **options)
         model.build((None, *digits.x_train.shape[1:]))
-        model.head.set_weights(head.get_weights())
-    _fit_demo(model, digits, method, epochs=10, **recipe)
+        model.get_layer("head").set_weights(head.get_weights())
+    _fit_demo(model, digits, compiled_loss, epochs=10, **recipe)
     return model
 
 
-def _fit_demo(model, digits, method, epochs, learning_rate, batch_size, verbose):
+def _fit_demo(model, digits, loss, epochs, learning_rate, batch_size, verbose):
     """Adam with a fixed learning rate, as the demonstrations have it."""
     model.compile(
         keras.optimizers.Adam(learning_rate),
-        # a model with a margin brings its loss along
-        loss=None if method == "margin" else losses.softmax_cross_entropy,
+        loss=loss,
         metrics=["accuracy"],
         steps_per_execution=10,
     )

@@ -5,7 +5,7 @@ python -m lib.tools.pictures
 
 from pathlib import Path
 
-from lib import data, evaluation, plots, results
+from lib import data, evaluation, plots, results, runs
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -26,7 +26,7 @@ def principal_components(digits):
 def draw_before_after(path):
     """The held-out digits before and after training, and the petals of the trained classes."""
     digits = data.load_digits("lesson")
-    model = results.RUNS["softmax-2d"].train(seed=0, digits=digits)
+    model = runs.RUNS["softmax-2d"].train(seed=0, digits=digits)
     trained = evaluation.embed(model.layers[0], digits.x_test)
     fig, axes = plots.new_figure("before and after", columns=3, width=10.5, height=3.8)
     plots.plot_embeddings(axes[0], principal_components(digits), digits.y_test)
@@ -39,12 +39,13 @@ def draw_before_after(path):
 
 def draw_demo_maps(path):
     """t-SNE maps of what the 20-D demonstration learned with each loss, from kept embeddings."""
-    columns = len(results.MAPPED_RUNS)
+    names = [name for name in runs.MAPPED_RUNS if name in runs.DEMO_RUNS]
+    columns = len(names)
     fig, axes = plots.new_figure("maps", columns=columns, width=3.2 * columns, height=3.6)
-    for ax, name in zip(axes, results.MAPPED_RUNS, strict=True):
+    for ax, name in zip(axes, names, strict=True):
         embeddings, labels = results.recorded_embeddings(name)
         plots.plot_tsne(ax, plots.tsne(embeddings), labels)
-        ax.set(title=results.DEMO_RUNS[name].title, ylabel="")
+        ax.set(title=runs.DEMO_RUNS[name].title, ylabel="")
     save(fig, path)
 
 
