@@ -34,6 +34,7 @@ USUAL_WORDS = (1500, 2500)
 OPENING = ("what you will do", "what you will learn", "what you need")
 CLOSING = ("What you saw", "Further reading")  # of every lesson but the welcome
 EXERCISES = (3, 5)  # from the lesson 02 on
+QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
 
 # A title begins with one of these: it says what the reader does. A new verb is added here.
 VERBS = """
@@ -237,10 +238,10 @@ def short_cells(book):
 
 
 def count_words(book):
-    """Words of prose: code, formulas (one word each), addresses and links are not counted."""
+    """Words of prose: not code, addresses, links or the quiz; a formula is one word."""
     total = 0
     for cell in book.markdown:
-        if cell.id in (navigation.TOP, navigation.END):
+        if cell.id in (navigation.TOP, navigation.END, QUIZ):
             continue
         text = re.sub(r"^```.*?^```", " ", cell.source, flags=re.MULTILINE | re.DOTALL)
         text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", text, flags=re.DOTALL)
