@@ -58,6 +58,7 @@ pictures: environment
 
 results: environment
 	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.results
+	@$(PY) -m lib.tools.tables
 
 data: environment
 	@$(PY) -m lib.data

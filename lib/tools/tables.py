@@ -1,0 +1,125 @@
+"""Write the tables of recorded results in the README, from data/results.json.
+
+python -m lib.tools.tables
+
+`make results` ends with it. Each table stands between a pair of comment lines; what is between them
+is replaced, all else is kept.
+"""
+
+import re
+from pathlib import Path
+
+from lib.results import Record, read_results
+from lib.runs import DEMO_RUNS
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+# The losses in the order of the lessons; {} stands for 2, 3 or 64.
+LOSSES = {
+    "softmax": "softmax-{}d",
+    "center loss": "center-{}d",
+    "modified softmax": "modified-softmax-{}d",
+    "NormFace": "normface-{}d",
+    "SphereFace, annealed": "sphereface-{}d-annealed",
+    "CosFace": "cosface-{}d",
+    "ArcFace": "arcface-{}d",
+    "combined": "combined-{}d",
+}
+DIMENSIONS = (2, 3, 64)
+
+# Test accuracy that the 2-D demonstration reports for its own runs of three epochs. Its section on
+# ArcFace trains CosFace, so there is nothing to compare with.
+REPORTED = {"softmax": 0.9494, "sphereface": 0.9514, "cosface": 0.9420}
+
+
+def table(header, rows):
+    """A table in Markdown: lists of cells in, text out."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def mean_and_spread(record, column):
+    """ "0.955 ± 0.004"; without the spread where there is one seed only, a dash where none."""
+    if record is None:
+        return "–"
+    mean, spread = record.mean(column), record.spread(column)
+    return f"{mean:.3f}" if spread != spread else f"{mean:.3f} ± {spread:.3f}"
+
+
+def losses_table(records):
+    """Accuracy by the head and EER of every loss in two, three and 64 dimensions."""
+    header = ["loss", *(f"{dim}-D {what}" for dim in DIMENSIONS for what in ("accuracy", "EER"))]
+    rows = []
+    for title, pattern in LOSSES.items():
+        cells = [title]
+        for dim in DIMENSIONS:
+            record = records.get(pattern.format(dim))
+            cells += [mean_and_spread(record, column) for column in ("head_accuracy", "eer")]
+        rows.append(cells)
+    return table(header, rows)
+
+
+def demo_2d_table(records):
+    """The 2-D demonstration: accuracy after three epochs, as reported there, and after six."""
+    rows = []
+    for name in (name for name in DEMO_RUNS if re.fullmatch(r"demo-2d-(?!.*six).*", name)):
+        loss = name.removeprefix("demo-2d-")
+        three, six = records.get(name), records.get(f"{name}-six-epochs")
+        cells = [mean_and_spread(record, "head_accuracy") for record in (three, six)]
+        reported = f"{REPORTED[loss]:.3f}" if loss in REPORTED else "–"
+        eer = mean_and_spread(three, "eer")
+        rows.append([DEMO_RUNS[name].title, reported, cells[0], eer, cells[1]])
+    header = ["loss", "reported", "3 epochs", "3 epochs, EER", "6 epochs"]
+    return table(header, rows)
+
+
+def demo_20d_table(records):
+    """The 20-D demonstration: accuracy and EER."""
+    rows = [
+        [run.title, *(mean_and_spread(records.get(name), c) for c in ("head_accuracy", "eer"))]
+        for name, run in DEMO_RUNS.items()
+        if name.startswith("demo-20d")
+    ]
+    return table(["loss", "accuracy", "EER"], rows)
+
+
+def tables(results):
+    """Every table by the name that its comment lines have."""
+    lesson, full = (
+        {name: Record(entry["title"], entry["rows"]) for name, entry in results[mode].items()}
+        for mode in ("lesson", "full")
+    )
+    return {
+        "lesson mode": losses_table(lesson),
+        "demonstration in 2-D": demo_2d_table(full),
+        "demonstration in 20-D": demo_20d_table(full),
+    }
+
+
+def with_tables(text, parts):
+    """The text with each table in its place.
+
+    Raises:
+        ValueError: if the comment lines of a table are missing.
+    """
+    for name, content in parts.items():
+        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        if not place.search(text):
+            raise ValueError(
+                f"{README.name} has no place for a table: it needs the lines "
+                f"`<!-- {name} -->` and `<!-- end of {name} -->`."
+            )
+        text = place.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
+    return text
+
+
+def main():
+    old = README.read_text(encoding="utf-8")
+    new = with_tables(old, tables(read_results()))
+    if new != old:
+        README.write_text(new, encoding="utf-8")
+    print(f"{README.name}: {'written anew' if new != old else 'as it was'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The tables in the README are those of the record, and have a row for every loss."""
+
+import math
+
+from lib import results, runs
+from lib.tools import tables
+
+import pytest
+
+
+def test_the_readme_shows_the_record():
+    text = tables.README.read_text(encoding="utf-8")
+    parts = tables.tables(results.read_results())
+    assert tables.with_tables(text, parts) == text, "run `make results`: it writes the tables"
+
+
+def test_every_loss_has_its_numbers_in_two_three_and_sixty_four_dimensions():
+    names = {p.format(dim) for p in tables.LOSSES.values() for dim in tables.DIMENSIONS}
+    assert names <= set(runs.RUNS)
+    parts = tables.tables(results.read_results())
+    for name, part in parts.items():
+        empty = [line for line in part.splitlines()[2:] if "–" in line.replace("| – | ", "", 1)]
+        assert empty == [], f"{name}: numbers are missing"
+
+
+def test_no_two_losses_have_the_same_row():
+    for part in tables.tables(results.read_results()).values():
+        rows = [line.split("|", 2)[2] for line in part.splitlines()[2:]]
+        assert len(set(rows)) == len(rows) >= 5
+
+
+def test_mean_and_spread_by_hand():
+    two = results.Record("two seeds", {"0": {"eer": 0.01}, "1": {"eer": 0.03}})
+    assert tables.mean_and_spread(two, "eer") == f"0.020 ± {math.sqrt(0.0002):.3f}"
+    assert tables.mean_and_spread(results.Record("one", {"0": {"eer": 0.01}}), "eer") == "0.010"
+    assert tables.mean_and_spread(None, "eer") == "–"
+
+
+def test_a_table_replaces_what_stood_there_and_nothing_else():
+    text = "before\n<!-- it -->\nold\nrows\n<!-- end of it -->\nafter\n"
+    new = tables.with_tables(text, {"it": "| new |"})
+    assert new == "before\n<!-- it -->\n| new |\n<!-- end of it -->\nafter\n"
+    assert tables.with_tables(new, {"it": "| new |"}) == new
+
+
+def test_a_readme_without_the_place_is_left_alone_and_says_what_it_needs():
+    with pytest.raises(ValueError, match="<!-- it -->"):
+        tables.with_tables("no place\n", {"it": "| new |"})
