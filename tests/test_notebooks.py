@@ -35,6 +35,7 @@ OPENING = ("what you will do", "what you will learn", "what you need")
 CLOSING = ("What you saw", "Further reading")  # of every lesson but the welcome
 EXERCISES = (3, 5)  # from the lesson 02 on
 QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
+QUESTIONS = 5
 
 # A title begins with one of these: it says what the reader does. A new verb is added here.
 VERBS = """
@@ -320,6 +321,24 @@ def enough_exercises(book):
         yield f"has {count} exercises (headings in cells with their tag), not {low} to {high}"
 
 
+def quiz(book):
+    """Questions whose answers unfold; without the blank lines their Markdown would not be read."""
+    cells = [cell for cell in book.markdown if cell.id == QUIZ]
+    if not cells or not cells[0].source.startswith("## Quiz\n"):
+        yield f"has no markdown cell with the id `{QUIZ}` that begins with `## Quiz`"
+        return
+    source = cells[0].source
+    pattern = r"^<details><summary>([^\n]+)</summary>\n\n((?:(?!</?details>).)+?)\n\n</details>$"
+    found = re.findall(pattern, source, flags=re.MULTILINE | re.DOTALL)
+    if len(found) != QUESTIONS or source.count("<details") != QUESTIONS:
+        yield f"has {len(found)} questions with an answer that unfolds, not {QUESTIONS}"
+    for question, answer in found:
+        if "?" not in question and ":" not in question:
+            yield f"asks nothing in its quiz: {question[:40]!r}"
+        if len(answer.split()) < 10:
+            yield f"gives no reason in its quiz: {answer[:40]!r}"
+
+
 def solutions_stay_out(book):
     for cell in book.notebook.cells:
         if exercises.BEGIN in cell.source or exercises.END in cell.source:
@@ -342,7 +361,7 @@ ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readabl
 ANY += (imports_in_setup, short_cells, links_lead_somewhere)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
 LESSON = (*ANY, title, heading_order, length, opening, closing, navigable)
-LESSON += (exercises_in_sync, enough_exercises, solutions_stay_out)
+LESSON += (exercises_in_sync, enough_exercises, quiz, solutions_stay_out)
 SOLUTIONS = (*ANY, solved, markers_pair_up)
 
 
@@ -396,6 +415,12 @@ def a_picture():
     )
 
 
+QUESTION = (
+    "<details><summary>Is it so? (a) Yes. (b) No.</summary>\n\n**(b)** "
+    + "For a reason that takes ten words or more to tell.\n\n</details>\n\n"
+)
+
+
 def good_lesson():
     """A lesson 02 that keeps every rule, as long as its solutions lie beside it."""
     markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
@@ -411,6 +436,7 @@ def good_lesson():
         code("math.pi", id="idea-2", outputs=[a_picture()]),
         markdown("## Exercises", id="exercises"),
         *exercises.stubs(good_solutions()),
+        markdown("## Quiz\n\n" + 5 * QUESTION, id="quiz"),
         markdown("## What you saw\n\nMuch.", id="what-you-saw"),
         markdown("## Further reading\n\n[A page](https://example.org/home/x).", id="reading"),
     ]
@@ -569,6 +595,11 @@ SPOILED = [
     (exercises_in_sync, spoil_source("exercise-1-code", "def half(x):\n    return x / 2")),
     (exercises_in_sync, lambda notebook: notebook.cells.remove(cell_of(notebook, "exercise-2"))),
     (enough_exercises, spoil_text("exercise-1", "## Exercise 1", "Task")),
+    (quiz, lambda notebook: notebook.cells.remove(cell_of(notebook, "quiz"))),
+    (quiz, spoil_source("quiz", "## Quiz\n\n" + 4 * QUESTION)),
+    (quiz, spoil_text("quiz", "</summary>\n\n", "</summary>\n")),
+    (quiz, spoil_text("quiz", "Is it so? ", "")),
+    (quiz, spoil_text("quiz", "For a reason that takes ten words or more to tell.", "Why not?")),
     (solutions_stay_out, spoil_source("exercise-1-code", "# BEGIN SOLUTION")),
 ]
 
