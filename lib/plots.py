@@ -73,7 +73,7 @@ def new_figure(name, columns=1, rows=1, width=7.0, height=4.5, **subplot_options
         layout="compressed",
         **subplot_options,
     )
-    if _is_live(fig):
+    if is_live(fig):
         fig.canvas.header_visible = False
         # Without this a figure stays blank while cells behind it are queued ("Run All"): ipympl
         # would wait for a message from the browser that the busy kernel does not read.
@@ -87,13 +87,18 @@ def show(fig, alt):
     Raises:
         ValueError: if the description is missing or too short to describe anything.
     """
+    metadata = described(alt)
+    display(fig.canvas if is_live(fig) else fig, metadata=metadata)
+
+
+def described(alt):
+    """The metadata that gives a displayed figure its description; errors as for `show`."""
     if len(alt.split()) < 5:
         raise ValueError(f"describe the figure in a sentence: alt={alt!r} says too little.")
-    canvas_or_figure = fig.canvas if _is_live(fig) else fig
-    display(canvas_or_figure, metadata={"image/png": {"alt": alt}})
+    return {"image/png": {"alt": alt}}
 
 
-def _is_live(fig):
+def is_live(fig):
     """Whether the figure belongs to ipympl, the backend of figures one can touch."""
     return hasattr(fig.canvas, "syncing_data_url")
 
@@ -150,7 +155,7 @@ def plot_unit_circle(ax, embeddings, labels, weights=None):
     """
     angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
     grid = np.linspace(-np.pi, np.pi, 1441)
-    densities = {c: _circular_density(angles[labels == c], grid) for c in np.unique(labels)}
+    densities = {c: circular_density(angles[labels == c], grid) for c in np.unique(labels)}
     scale = 0.75 / max(density.max() for density in densities.values())
     for label, density in densities.items():
         radius, color = 1 + scale * density, COLORS[label]
@@ -466,7 +471,7 @@ def _scatter_digits(ax, points, labels):
         ax.scatter(x, y, s=30, marker=f"${label}$", color=COLORS[label], ec=EDGES[label], lw=0.4)
 
 
-def _circular_density(angles, grid, concentration=400.0):
+def circular_density(angles, grid, concentration=400.0):
     """A smoothed histogram of angles on the circle (a von Mises kernel about 3° wide)."""
     kernel = np.exp(concentration * (np.cos(grid[:, None] - angles) - 1))
     return kernel.mean(axis=1) * np.sqrt(concentration / (2 * np.pi))

@@ -81,7 +81,7 @@ def test_a_petal_has_its_peak_at_the_class_direction(flower):
     embeddings, labels, _ = flower
     angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
     grid = np.linspace(-np.pi, np.pi, 1441)
-    density = plots._circular_density(angles[labels == 2], grid)
+    density = plots.circular_density(angles[labels == 2], grid)
     assert grid[density.argmax()] == pytest.approx(2 * np.pi * 2 / 10, abs=0.02)
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=0.01)
 
