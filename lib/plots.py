@@ -424,6 +424,30 @@ def plot_angle_regions(ax, target_cosine, limit=90):
     return ax
 
 
+def plot_cosine_regions(ax, target_cosine, lowest=0.0):
+    """Show, for every pair of cosines to two classes, which class a loss would be content with.
+
+    As `plot_angle_regions`, but in the plane of cosines, where CosFace's margin is a strip.
+
+    Args:
+        ax: 2-D axes.
+        target_cosine: as for `plot_angle_regions`.
+        lowest: the smallest cosine shown.
+    """
+    cosines = np.linspace(lowest, 1, 301)
+    first, second = np.arccos(np.meshgrid(cosines, cosines))
+    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
+        _fill_content(ax, cosines, cosines, target_cosine, own, other, label)
+    ax.plot((lowest, 1), (lowest, 1), color=INK, lw=1, ls="--")
+    place = {"color": INK, "ha": "right", "transform": ax.transAxes}
+    ax.text(0.97, 0.04, "class 1", **place)
+    ax.text(0.3, 0.92, "class 2", **place)
+    ax.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
+    ax.set(xlabel=r"$\cos\theta_1$, cosine to class 1", ylabel=r"$\cos\theta_2$")
+    ax.set(title="who is content")
+    return ax
+
+
 def plot_margin_on_circle(ax, target_cosine, directions):
     """Show for every direction in the plane which class a loss would be content with.
 

@@ -198,6 +198,17 @@ def test_the_plane_of_angles_is_filled_where_m_times_the_angle_is_smaller(m, ang
     assert not inside(second, angle, 40)
 
 
+@pytest.mark.parametrize(("other", "content"), [(0.68, True), (0.72, False), (0.85, False)])
+def test_the_plane_of_cosines_leaves_a_strip_white(other, content):
+    """With 0.1 subtracted, class 1 at a cosine of 0.8 is content with others up to 0.7."""
+    _, ax = plots.new_figure("cosines")
+    plots.plot_cosine_regions(ax, lambda angle: np.cos(angle) - 0.1, lowest=0.5)
+    first, second = ax.collections
+    assert inside(first, 0.8, other) == content
+    assert inside(second, other, 0.8) == content
+    assert not inside(second, 0.8, other)
+
+
 def test_the_circle_is_filled_up_to_the_margin_on_both_sides_of_a_class():
     """At 36 degrees between two classes and m = 2, inwards up to 12 degrees, outwards up to 36."""
     _, ax = plots.new_figure("circle")
