@@ -396,6 +396,33 @@ def plot_sweep(ax, records, columns):
     return ax
 
 
+def plot_ranges(ax, records, column, groups=None):
+    """Compare records in one value: a line from the lowest seed to the highest, the mean on it.
+
+    Args:
+        ax: 2-D axes.
+        records: a dictionary, the name of a row → `lib.results.Record`, from the top down.
+        column: the name of the recorded value.
+        groups: a dictionary, what the legend calls a group → the names of its rows; each group
+            has a colour and a marker of its own, three at most. None: all rows look alike.
+    """
+    groups = {None: tuple(records)} if groups is None else groups
+    looks = zip((OWN, OTHER, COLORS[4]), "os^", strict=True)
+    for (label, members), (color, marker) in zip(groups.items(), looks, strict=False):
+        rows = [(place, name) for place, name in enumerate(records) if name in members]
+        for place, name in rows:
+            values = records[name].values(column)
+            ax.plot((min(values), max(values)), (place, place), color=color, lw=2, alpha=0.6)
+            ax.plot(values, [place] * len(values), "|", color=color, ms=9)
+        means = [records[name].mean(column) for _, name in rows]
+        ax.plot(means, [place for place, _ in rows], marker, color=color, ms=7, label=label)
+    ax.set_yticks(range(len(records)), records)
+    ax.set_ylim(len(records) - 0.5, -0.5)
+    ax.grid(axis="x", color="0.9")
+    ax.set_axisbelow(True)
+    return ax
+
+
 # --- margins --------------------------------------------------------------------------------------
 
 

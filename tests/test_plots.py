@@ -4,7 +4,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots
+from lib import evaluation, plots, results
 
 import keras
 import matplotlib.pyplot as plt
@@ -239,3 +239,19 @@ def test_a_sweep_draws_each_seed_and_a_line_through_the_means():
     assert list(ax.lines[1].get_ydata()) == [1.0, 2.0, 6.0]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["by angle", "by distance"]
+
+
+def test_ranges_go_from_the_lowest_seed_to_the_highest_with_the_mean_on_them():
+    first = results.Record("first", {"0": {"eer": 1.0}, "1": {"eer": 2.0}, "2": {"eer": 6.0}})
+    second = results.Record("second", {"0": {"eer": 4.0}})
+    _, ax = plots.new_figure("ranges")
+    plots.plot_ranges(ax, {"a": first, "b": second}, "eer", {"one": ("a",), "two": ("b",)})
+    line, seeds, mean = ax.lines[:3]
+    assert list(line.get_xdata()) == [1.0, 6.0]
+    assert list(seeds.get_xdata()) == [1.0, 2.0, 6.0]
+    assert (list(mean.get_xdata()), list(mean.get_ydata())) == ([3.0], [0])
+    assert list(ax.lines[5].get_ydata()) == [1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_ylim() == (1.5, -0.5)  # the first row is on top
+    assert ax.lines[2].get_marker() != ax.lines[5].get_marker()
+    assert ax.get_legend_handles_labels()[1] == ["one", "two"]

@@ -1,4 +1,4 @@
-"""Draw the pictures in notebooks/images: that of the README, and maps of recorded embeddings.
+"""Draw the pictures in notebooks/images: that of the README, and what lessons do not train live.
 
 python -m lib.tools.pictures
 """
@@ -49,6 +49,33 @@ def draw_demo_maps(path):
     save(fig, path)
 
 
+def draw_cosface_toy(path):
+    """The petals of the digits 0 to 7 with the margins of CosFace's toy, each trained anew."""
+    digits = data.load_digits("lesson")
+    margins = (0, 0.1, 0.2)
+    fig, axes = plots.new_figure("toy", columns=3, width=10.5, height=3.8)
+    for ax, margin in zip(axes, margins, strict=True):
+        run = runs.RUNS[f"cosface-2d-eight-digits-m{margin}"]
+        model = run.train(seed=0, digits=digits)
+        seen = digits.only(range(run.num_classes))
+        embeddings = evaluation.embed(model.layers[0], seen.x_test)
+        plots.plot_unit_circle(ax, embeddings, seen.y_test, model.layers[1].kernel)
+        ax.set_title(f"m = {margin}")
+    save(fig, path)
+
+
+def draw_maps_64d(path):
+    """t-SNE maps of what each loss learned in 64 dimensions, from the kept embeddings."""
+    names = [name for name in runs.MAPPED_RUNS if name in runs.RUNS]
+    columns, rows = 3, -(-len(names) // 3)
+    fig, axes = plots.new_figure("maps", columns, rows, width=3.3 * columns, height=3.5 * rows)
+    for ax, name in zip(axes.flat, names, strict=True):
+        embeddings, labels = results.recorded_embeddings(name, mode="lesson")
+        plots.plot_tsne(ax, plots.tsne(embeddings), labels)
+        ax.set(title=runs.RUNS[name].title.removesuffix(", 64-D"), xlabel="", ylabel="")
+    save(fig, path)
+
+
 def save(fig, path):
     """Save a figure as a PNG with a palette, a third of the size of one without."""
     fig.savefig(path, dpi=150)
@@ -63,6 +90,8 @@ def main():
     IMAGES.mkdir(exist_ok=True)
     draw_before_after(IMAGES / "before_after.png")
     draw_demo_maps(IMAGES / "demo_20d_maps.png")
+    draw_maps_64d(IMAGES / "maps_64d.png")
+    draw_cosface_toy(IMAGES / "cosface_toy.png")
 
 
 if __name__ == "__main__":
