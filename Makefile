@@ -3,11 +3,13 @@
 #
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
 ## make test     run the unit tests and every notebook    JAX=1       the losses on JAX, too
+##                                                        OFFLINE=1   without a network (Linux)
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses
+## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
@@ -21,6 +23,7 @@ PORT ?=
 NB ?=
 FULL ?=
 JAX ?=
+OFFLINE ?=
 UPGRADE ?=
 
 PY = "$(VENV)/bin/python"
@@ -34,7 +37,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render pictures results data bench lint lock clean
+.PHONY: help environment lab test render pictures results data bench budgets lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -48,6 +51,7 @@ lab: environment
 
 test: environment
 	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
+	$(if $(filter 1,$(OFFLINE)),$(PY) lib/tools/offline.py) \
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks
 
 render: environment
@@ -65,6 +69,10 @@ data: environment
 
 bench: environment
 	@$(PY) tests/bench.py
+
+budgets: environment
+	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
+	@$(PY) lib/tools/budgets.py
 
 lint: environment
 	$(PY) -m ruff check --no-cache .
