@@ -14,6 +14,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+import budgets
 import exercises
 import navigation
 import render
@@ -34,7 +35,6 @@ USUAL_WORDS = (1500, 2500)
 OPENING = ("what you will do", "what you will learn", "what you need")
 CLOSING = ("What you saw", "Further reading")  # of every lesson but the welcome
 EXERCISES = (3, 5)  # from the lesson 02 on
-QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
 QUESTIONS = 5
 
 # A title begins with one of these: it says what the reader does. A new verb is added here.
@@ -238,22 +238,9 @@ def short_cells(book):
         yield f"has code cells of {statistics.median(lengths)} lines in the median"
 
 
-def count_words(book):
-    """Words of prose: not code, addresses, links or the quiz; a formula is one word."""
-    total = 0
-    for cell in book.markdown:
-        if cell.id in (navigation.TOP, navigation.END, QUIZ):
-            continue
-        text = re.sub(r"^```.*?^```", " ", cell.source, flags=re.MULTILINE | re.DOTALL)
-        text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", text, flags=re.DOTALL)
-        text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)
-        total += len(re.findall(r"\w+(?:['’-]\w+)*", text))
-    return total
-
-
 def length(book):
     low, high = WORDS.get(book.number, USUAL_WORDS)
-    words = count_words(book)
+    words = budgets.count_words(book.notebook)
     if not low <= words <= high:
         yield f"has {words} words of prose, not {low} to {high}"
 
@@ -323,9 +310,9 @@ def enough_exercises(book):
 
 def quiz(book):
     """Questions whose answers unfold; without the blank lines their Markdown would not be read."""
-    cells = [cell for cell in book.markdown if cell.id == QUIZ]
+    cells = [cell for cell in book.markdown if cell.id == budgets.QUIZ]
     if not cells or not cells[0].source.startswith("## Quiz\n"):
-        yield f"has no markdown cell with the id `{QUIZ}` that begins with `## Quiz`"
+        yield f"has no markdown cell with the id `{budgets.QUIZ}` that begins with `## Quiz`"
         return
     source = cells[0].source
     pattern = r"^<details><summary>([^\n]+)</summary>\n\n((?:(?!</?details>).)+?)\n\n</details>$"
