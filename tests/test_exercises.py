@@ -173,6 +173,34 @@ def every_image(divisor, in_place=False):
     return update
 
 
+def cosface(handicap=lambda m, s: s * m, scale=lambda s: s, everywhere=False, reduce=np.asarray):
+    """The loss of lesson 05 with one thing wrong with it."""
+
+    def loss(labels, cosines, m, s):
+        rows = np.arange(len(labels))
+        logits = scale(s) * cosines
+        logits[slice(None) if everywhere else (rows, labels)] -= handicap(m, s)
+        return reduce(np.logaddexp.reduce(logits, axis=1) - logits[rows, labels])
+
+    return loss
+
+
+def cosface_on_the_others(labels, cosines, m, s):
+    logits = s * cosines - s * m
+    logits[np.arange(len(labels)), labels] += s * m
+    return -log_softmax(logits)[np.arange(len(labels)), labels]
+
+
+def cosface_in_place(labels, cosines, m, s):
+    cosines[np.arange(len(labels)), labels] -= m
+    return -log_softmax(s * cosines)[np.arange(len(labels)), labels]
+
+
+def scale_for_margin(room, log=np.log):
+    """The scale of lesson 05's exercise with its own idea of the room between the cosines."""
+    return lambda p, c, m: log((c - 1) * p / (1 - p)) / room(c, m)
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -302,6 +330,42 @@ WRONG_ANSWERS = [
     ("04", "smallest_m", [2 - np.sqrt(3)], "other root"),
     ("04", "smallest_m", [2], "inner side only"),
     ("04", "smallest_m", [4], "solve"),
+    ("05", "largest_margins", [1 - np.cos(np.pi / 12), 12 / 11], "half way"),
+    ("05", "largest_margins", [1 - np.cos(30), 12 / 11], "radians"),
+    ("05", "largest_margins", [np.cos(np.pi / 6), 12 / 11], "neighbour's cosine"),
+    ("05", "largest_margins", [0.35, 12 / 11], "has cosine 1"),
+    ("05", "largest_margins", [0.134, 1], "right angle"),
+    ("05", "largest_margins", [0.134, 2], "opposite"),
+    ("05", "largest_margins", [0.134, 11 / 12], "upside down"),
+    ("05", "largest_margins", [0.134, 0.134], "simplex"),
+    ("05", "loss_function", [cosface(everywhere=True)], "taken off every class"),
+    ("05", "loss_function", [cosface(handicap=lambda m, s: m)], "after the scale"),
+    ("05", "loss_function", [cosface(handicap=lambda m, s: -s * m)], "a bonus"),
+    ("05", "loss_function", [cosface_on_the_others], "a bonus"),
+    ("05", "loss_function", [cosface_in_place], "the caller's"),
+    (
+        "05",
+        "loss_function",
+        [cosface(handicap=lambda m, s: m, scale=lambda s: 1)],
+        "multiplied by s",
+    ),
+    ("05", "loss_function", [cosface(reduce=np.mean)], "has shape"),
+    ("05", "loss_function", [cosface(handicap=lambda m, s: s * np.radians(m))], "should be"),
+    ("05", "scale_with_margin", [scale_for_margin(lambda c, m: c / (c - 1))], "leaves the margin"),
+    ("05", "scale_with_margin", [scale_for_margin(lambda c, m: c / (c - 1) + m)], "cannot make"),
+    ("05", "scale_with_margin", [scale_for_margin(lambda c, m: 1 - m)], "not at 0"),
+    (
+        "05",
+        "scale_with_margin",
+        [scale_for_margin(lambda c, m: c / (c - 1) - m, log=np.log10)],
+        "natural logarithm",
+    ),
+    ("05", "scale_with_margin", [scale_for_margin(lambda c, m: 10 / 9 - m)], "1000 classes"),
+    ("05", "translated_margin", [0.35, 10.5], "not the margin"),
+    ("05", "translated_margin", [10.5, 0.35 / 30], "other way round"),
+    ("05", "translated_margin", [0.35 / 30, 0.35 / 30], "smaller still"),
+    ("05", "translated_margin", [0.0117, 0.35], "multiply out"),
+    ("05", "translated_margin", [0.5, 10.5], "solve for m"),
 ]
 
 
