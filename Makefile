@@ -10,6 +10,7 @@
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses
 ## make budgets  measure every notebook, state its seconds and memory in the texts
+## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
@@ -25,6 +26,7 @@ FULL ?=
 JAX ?=
 OFFLINE ?=
 UPGRADE ?=
+PACKAGES ?= oldest
 
 PY = "$(VENV)/bin/python"
 
@@ -37,7 +39,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render pictures results data bench budgets lint lock clean
+.PHONY: help environment lab test render pictures results data bench budgets versions lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -73,6 +75,9 @@ bench: environment
 budgets: environment
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
 	@$(PY) lib/tools/budgets.py
+
+versions: environment
+	$(PY) lib/tools/versions.py $(PACKAGES)
 
 lint: environment
 	$(PY) -m ruff check --no-cache .
