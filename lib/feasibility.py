@@ -5,6 +5,7 @@ as far apart as they can and every embedding lies on its class weight; from ther
 highest probability, the lowest loss, and whether a margin leaves every class a region of its own.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -210,6 +211,7 @@ def _loss(others, target, scale):
     return float(np.logaddexp(0.0, ahead))
 
 
+@functools.cache
 def _cap_radius(share, dim):
     """The angular radius of a cap that covers a share (at most one half) of the sphere."""
     angles = np.linspace(0, np.pi / 2, 200_001)

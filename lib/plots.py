@@ -184,9 +184,7 @@ def plot_unit_sphere(ax, embeddings, labels, weights=None):
         weights: (3, C) class weights, or None.
     """
     directions = _unit_rows(embeddings)
-    around, up = np.meshgrid(np.linspace(0, 2 * np.pi, 37), np.linspace(0, np.pi, 19))
-    sphere = (np.cos(around) * np.sin(up), np.sin(around) * np.sin(up), np.cos(up))
-    ax.plot_wireframe(*sphere, color=INK, alpha=0.08, lw=0.6)
+    draw_sphere(ax)
     for label in range(10):
         members = directions[labels == label]
         ax.scatter(
@@ -196,7 +194,16 @@ def plot_unit_sphere(ax, embeddings, labels, weights=None):
         for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
             ax.quiver(0, 0, 0, *direction, color=COLORS[label], arrow_length_ratio=0.1)
             ax.text(*(1.15 * direction), str(label), color=INK, weight="bold", ha="center")
+    return ax
+
+
+def draw_sphere(ax):
+    """Draw the unit sphere itself, with its labels, into 3-D axes."""
+    around, up = np.meshgrid(np.linspace(0, 2 * np.pi, 37), np.linspace(0, np.pi, 19))
+    sphere = (np.cos(around) * np.sin(up), np.sin(around) * np.sin(up), np.cos(up))
+    ax.plot_wireframe(*sphere, color=INK, alpha=0.08, lw=0.6)
     ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", zlabel=r"$x_3/\|x\|$")
+    ax.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1), zticks=(-1, 0, 1))
     ax.set(title="directions on the unit sphere", box_aspect=(1, 1, 1))
     return ax
 
@@ -299,7 +306,7 @@ def show_image_on_hover(ax, points, images):
     ax.add_artist(box)
 
     def on_move(event):
-        nearest = _nearest_point(ax, points, event) if event.inaxes is ax else None
+        nearest = nearest_point(ax, points, event) if event.inaxes is ax else None
         if nearest is None and not box.get_visible():
             return
         box.set_visible(nearest is not None)
@@ -311,7 +318,7 @@ def show_image_on_hover(ax, points, images):
     ax.figure.canvas.mpl_connect("motion_notify_event", on_move)
 
 
-def _nearest_point(ax, points, event, within_pixels=12):
+def nearest_point(ax, points, event, within_pixels=12):
     """The number of the point under the pointer, or None if none is near."""
     distances = np.hypot(*(ax.transData.transform(points) - (event.x, event.y)).T)
     nearest = int(distances.argmin())

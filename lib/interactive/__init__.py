@@ -1,0 +1,29 @@
+"""Figures that one can touch. Each is one line in a notebook, and a still picture elsewhere.
+
+    interactive.MarginExplorer("ArcFace, m 0.5")
+
+A figure is made once; sliders, drags and the training only move what is drawn in it. Where live
+figures are not to be had (another backend than ipympl, or a page that only shows what is stored),
+the same line gives the picture without the controls.
+"""
+
+from .boundaries import DecisionBoundaries
+from .circle import CirclePlayground
+from .explorer import MarginExplorer
+from .live import LiveTraining, Playback, Recorder, TrainingRecord
+from .room import RoomForClasses
+from .scatter import Scatter
+from .sphere import Sphere
+
+__all__ = [
+    "CirclePlayground",
+    "DecisionBoundaries",
+    "LiveTraining",
+    "MarginExplorer",
+    "Playback",
+    "Recorder",
+    "RoomForClasses",
+    "Scatter",
+    "Sphere",
+    "TrainingRecord",
+]

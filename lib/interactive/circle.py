@@ -1,0 +1,173 @@
+"""The circle playground: drag an image and the class weights, and see where the loss pushes it."""
+
+import math
+
+import numpy as np
+
+from ..plots import COLORS, INK, OTHER, OWN
+from .curves import logits_on_circle, push_on_circle, softmax
+from .panel import Panel, choice, slider
+
+IMAGE = "the image"
+MARGINS = {
+    "m1": ("factor, no unit", 1.0, 4.0, 0.05),
+    "m2": ("radians", 0.0, 1.57, 0.01),
+    "m3": ("cosine, no unit", 0.0, 1.0, 0.01),
+}
+
+
+class CirclePlayground(Panel):
+    """An image of class 0 and the class weights on a circle, to be dragged around it.
+
+    The bars show each class's probability, with the margin; the arrow shows which way the loss
+    would turn the image. From the keyboard: choose what to move, then its direction.
+
+    Args:
+        classes: how many class weights, evenly spaced at first; 2 to 10.
+        scale: s to begin with.
+        m1, m2, m3: margins to begin with; those that are given get a slider.
+        image: the direction of the image at first, in degrees.
+        name: of the figure, unique in the notebook.
+    """
+
+    def __init__(
+        self, classes=5, scale=16, m1=None, m2=None, m3=None, image=25, name="circle playground"
+    ):
+        if not 2 <= classes <= 10:
+            raise ValueError(f"classes must be from 2 to 10, the colours there are; got {classes}.")
+        self.directions = {IMAGE: math.radians(image % 360)}
+        self.directions |= {c: 2 * math.pi * c / classes for c in range(classes)}
+        given = {"m1": m1, "m2": m2, "m3": m3}
+        options = [(IMAGE, IMAGE), *((f"class weight {c}", c) for c in range(classes))]
+        controls = {
+            "s": slider("scale s", "no unit", 1, 64, scale),
+            **{
+                margin: slider(margin, unit, low, high, given[margin], step)
+                for margin, (unit, low, high, step) in MARGINS.items()
+                if given[margin] is not None
+            },
+            "what": choice("what to move", options, IMAGE),
+            "direction": slider("its direction", "degrees", 0, 359, round(image) % 360),
+        }
+        alt = (
+            f"Left: a circle with {classes} class weights as arrows, an image of class 0 as a dot "
+            f"at {image} degrees, and an arrow along the circle that shows which way the loss "
+            "pushes the image. Right: a bar for the probability of each class."
+        )
+        super().__init__(name, alt, controls, columns=2, width=9, height=4.2, width_ratios=(1, 1.1))
+        self.grabbed = None
+        self._draw()
+        controls["what"].observe(self._aim_slider, names="value")  # first, before `update` reads it
+        self.ready()
+        self.on_event("button_press_event", self._grab)
+        self.on_event("motion_notify_event", self._drag)
+        self.on_event("button_release_event", self._let_go)
+
+    @property
+    def classes(self):
+        return len(self.directions) - 1
+
+    def _draw(self):
+        ax, bars = self.axes
+        around = np.linspace(0, 2 * np.pi, 361)
+        ax.plot(np.cos(around), np.sin(around), color=INK, lw=0.8)
+        ax.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", title="drag the dot or an arrow")
+        ax.set_axis_off()
+        self.arrows, self.digits = {}, {}
+        for c in range(self.classes):
+            self.arrows[c] = ax.annotate(
+                "", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2, "color": COLORS[c],
+                                                "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+            self.digits[c] = ax.text(1, 0, str(c), ha="center", va="center", weight="bold")
+        self.push = ax.annotate(
+            "", (1, 0), (0, 0), annotation_clip=False,
+            arrowprops={"arrowstyle": "-|>", "lw": 3, "color": OTHER, "shrinkA": 0,
+                        "shrinkB": 0})  # fmt: skip
+        (self.dot,) = ax.plot([1], [0], "o", ms=13, mfc=COLORS[0], mec=INK, mew=1.5, zorder=5)
+        self.dot_text = ax.text(1, 0, "0", ha="center", va="center", zorder=6, fontsize=9)
+
+        places = np.arange(self.classes)
+        self.bars = bars.bar(places, np.zeros(self.classes), color=COLORS[: self.classes])
+        for bar, color in zip(self.bars, [OWN, *["0.75"] * (self.classes - 1)], strict=True):
+            bar.set(color=color, ec=INK, lw=0.8)
+        self.numbers = [bars.text(p, 0, "", ha="center", va="bottom", fontsize=9) for p in places]
+        bars.set(ylim=(0, 1.12), yticks=(0, 0.5, 1), xticks=places, xlabel="class")
+        bars.set(
+            ylabel="probability, with the margin",
+            title="loss 10.00, pushed counter-clockwise: 10.00 per radian",
+        )
+
+    def margins(self):
+        neutral = {"m1": 1.0, "m2": 0.0, "m3": 0.0}
+        return {m: self.value(m) if m in self.controls else neutral[m] for m in MARGINS}
+
+    def update(self):
+        image = self.directions[IMAGE]
+        if self.grabbed is None:
+            self.directions[self.value("what")] = math.radians(self.value("direction"))
+            image = self.directions[IMAGE]
+        weights = np.array([self.directions[c] for c in range(self.classes)])
+        setting = self.margins() | {"scale": self.value("s")}
+        logits = logits_on_circle(image, weights, 0, **setting)
+        chances = softmax(logits)
+        push = push_on_circle(image, weights, 0, **setting)
+        loss = float(np.logaddexp.reduce(logits) - logits[0])
+
+        for c, direction in enumerate(weights):
+            tip = np.array([math.cos(direction), math.sin(direction)])
+            self.arrows[c].xy = 0.97 * tip
+            self.digits[c].set_position(1.13 * tip)
+        self.dot.set_data([math.cos(image)], [math.sin(image)])
+        self.dot_text.set_position((math.cos(image), math.sin(image)))
+        self._move_push(image, push / self.value("s"))
+        for bar, number, chance in zip(self.bars, self.numbers, chances, strict=True):
+            bar.set_height(chance)
+            number.set_text(f"{chance:.2f}")
+            number.set_y(chance + 0.01)
+        way = "counter-clockwise" if push > 0 else "clockwise"
+        self.axes[1].set_title(f"loss {loss:.2f}, pushed {way}: {abs(push):.2f} per radian")
+
+    def _move_push(self, image, strength):
+        """An arrow along the circle, outside it, as long as the push is strong (at most 60°)."""
+        turn = float(np.clip(0.8 * strength, -1.05, 1.05))
+        for name, direction in (("xyann", image), ("xy", image + turn)):
+            tip = (1.3 * math.cos(direction), 1.3 * math.sin(direction))
+            setattr(self.push, name, tip)
+        bend = f"arc3,rad={math.tan(turn / 4):.3f}"
+        self.push.arrow_patch.set_connectionstyle(bend)
+        self.push.set_visible(abs(turn) > 0.02)
+
+    def _aim_slider(self, change):
+        self._set_slider(self.directions[change["new"]])
+
+    def _set_slider(self, direction):
+        self.controls["direction"].value = round(math.degrees(direction)) % 360
+
+    def _grab(self, event):
+        zooming = getattr(self.fig.canvas.toolbar, "mode", "")
+        if event.inaxes is not self.axes[0] or zooming:
+            return
+        pointer = math.atan2(event.ydata, event.xdata)
+        distances = {
+            what: math.hypot(event.xdata - math.cos(angle), event.ydata - math.sin(angle))
+            for what, angle in self.directions.items()
+        }
+        nearest = min(distances, key=distances.get)
+        if distances[nearest] > 0.35:
+            return
+        with self.silently():
+            self.grabbed = nearest
+            self.controls["what"].value = nearest
+            self._turn(pointer)
+
+    def _drag(self, event):
+        if self.grabbed is not None and event.inaxes is self.axes[0]:
+            with self.silently():
+                self._turn(math.atan2(event.ydata, event.xdata))
+
+    def _turn(self, direction):
+        self.directions[self.grabbed] = direction % (2 * math.pi)
+        self._set_slider(direction)
+
+    def _let_go(self, event):
+        self.grabbed = None

@@ -1,0 +1,178 @@
+"""The margin explorer: what m1, m2, m3 and s do to the target's logit, pull and probability."""
+
+import math
+
+import numpy as np
+
+from ..plots import COLORS, INK, OTHER, OWN
+from .curves import PAST_PI, probability, pull, pull_elsewhere, target_cosine
+from .curves import target_cosine_elsewhere as elsewhere
+from .panel import Panel, choice, slider, switch
+
+# (m1, m2, m3, s): the margins of the papers, and those of the course's two dimensions.
+PRESETS = {
+    "NormFace": (1.0, 0.0, 0.0, 16),
+    "SphereFace, m 2": (2.0, 0.0, 0.0, 16),
+    "SphereFace, m 4": (4.0, 0.0, 0.0, 16),
+    "CosFace, m 0.1": (1.0, 0.0, 0.1, 16),
+    "CosFace, m 0.35": (1.0, 0.0, 0.35, 64),
+    "ArcFace, m 0.2": (1.0, 0.2, 0.0, 16),
+    "ArcFace, m 0.5": (1.0, 0.5, 0.0, 64),
+    "combined (1, 0.3, 0.2)": (1.0, 0.3, 0.2, 64),
+    "combined (0.9, 0.4, 0.15)": (0.9, 0.4, 0.15, 64),
+}
+COMPARED = ("NormFace", "SphereFace, m 2", "CosFace, m 0.35", "ArcFace, m 0.5")
+COMPARED += ("combined (1, 0.3, 0.2)",)
+OWN_SETTING = "your own"
+DEGREES = np.linspace(0, 180, 361)
+THETA = np.radians(DEGREES)
+
+
+class MarginExplorer(Panel):
+    """Move the margins and see the target's cosine, the pull on it, and its probability.
+
+    Args:
+        preset: the setting to begin with, a name in `PRESETS`.
+        others: how many other classes there are for the probability, all at a right angle.
+        name: of the figure, unique in the notebook.
+    """
+
+    def __init__(self, preset="ArcFace, m 0.5", others=9, name="margin explorer"):
+        if preset not in PRESETS:
+            raise ValueError(f"no preset {preset!r}; there are: {', '.join(PRESETS)}.")
+        m1, m2, m3, scale = PRESETS[preset]
+        self.others = others
+        controls = {
+            "preset": choice("preset", [*PRESETS, OWN_SETTING], preset),
+            "m1": slider("m1", "factor, no unit", 0.5, 4.0, m1, 0.05),
+            "m2": slider("m2", "radians", 0.0, 1.57, m2, 0.01),
+            "m3": slider("m3", "cosine, no unit", 0.0, 1.0, m3, 0.01),
+            "s": slider("scale s", "no unit", 1, 128, scale),
+            "angle": slider("angle θ", "degrees", 0, 180, 60),
+            "losses": switch("all losses, scale 16 or 64"),
+            "past pi": switch("other code, where θ + m2 > π"),
+        }
+        alt = (
+            f"Three curves over the angle to the own class, for {preset}: the target's cosine with "
+            "its margin, below the plain cosine; the pull towards the own class; and the "
+            "probability of the own class. A dot marks one angle on each."
+        )
+        super().__init__(name, alt, controls, columns=3, width=10.5, height=3.9)
+        self._draw()
+        controls["preset"].observe(self._take_preset, names="value")
+        self.ready()
+
+    def _draw(self):
+        quantities = ("target's cosine", "pull, per radian", "probability")
+        for ax, quantity in zip(self.axes, quantities, strict=True):
+            ax.set(xlim=(0, 180), xticks=range(0, 181, 45), ylabel=quantity)
+            ax.set_xlabel("angle θ to the own class (degrees)")
+            ax.set_title("0.00 at 180°")  # as wide as it gets
+        self.setting = self.fig.suptitle("m1", fontsize=11)
+        self.axes[0].plot(DEGREES, np.cos(THETA), color=INK, lw=1)
+        self.axes[1].plot(DEGREES, np.sin(THETA), color=INK, lw=1)
+        self.axes[1].axhline(0, color="0.7", lw=0.8)
+        self.axes[2].set_ylim(-0.03, 1.05)
+        self.axes[0].set_ylim(-2.2, 1.2)
+        self.axes[1].set_ylim(-1.1, 1.15)
+        self.curves = [ax.plot(DEGREES, np.cos(THETA), color=OWN, lw=2.5)[0] for ax in self.axes]
+        self.dots = [ax.plot([0], [0], "o", color=OTHER, ms=8, zorder=5)[0] for ax in self.axes]
+        self.lines = [ax.axvline(0, color=OTHER, lw=1, ls=":") for ax in self.axes]
+        self._draw_losses()
+        self._draw_other_code()
+
+    def _draw_losses(self):
+        styles = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+        colors = (COLORS[3], COLORS[2], COLORS[4], COLORS[6], COLORS[5])
+        self.compared, handles = [], []
+        for preset, style, color in zip(COMPARED, styles, colors, strict=True):
+            m1, m2, m3, scale = PRESETS[preset]
+            values = (
+                target_cosine(THETA, m1, m2, m3),
+                pull(THETA, m1, m2, m3),
+                probability(THETA, m1, m2, m3, scale, self.others),
+            )
+            look = {"ls": style, "color": color, "lw": 1.6}
+            lines = [
+                ax.plot(DEGREES, v, **look)[0] for ax, v in zip(self.axes, values, strict=True)
+            ]
+            lines[0].set_label(preset)
+            self.compared += lines
+            handles.append(lines[0])
+        legend = self.axes[0].legend(handles=handles, loc="lower left", fontsize=8)
+        self.axes[0].add_artist(legend)
+        self.compared.append(legend)
+
+    def _draw_other_code(self):
+        self.elsewhere, styles = {}, ("--", "-.", ":")
+        colors = (COLORS[2], COLORS[4], COLORS[6])
+        for rule, style, color in zip(PAST_PI, styles, colors, strict=True):
+            self.elsewhere[rule] = [
+                ax.plot(DEGREES, np.zeros_like(DEGREES), ls=style, color=color, lw=2)[0]
+                for ax in self.axes[:2]
+            ]
+            self.elsewhere[rule][0].set_label(rule)
+        handles = [lines[0] for lines in self.elsewhere.values()]
+        self.rules_legend = self.axes[0].legend(handles=handles, loc="lower left", fontsize=8)
+
+    def _take_preset(self, change):
+        if change["new"] in PRESETS:
+            with self.silently():
+                names = ("m1", "m2", "m3", "s")
+                for name, value in zip(names, PRESETS[change["new"]], strict=True):
+                    self.controls[name].value = value
+
+    def margins(self):
+        return tuple(self.value(name) for name in ("m1", "m2", "m3"))
+
+    def update(self):
+        margins, scale = self.margins(), self.value("s")
+        self._name_the_setting(margins, scale)
+        angle = math.radians(self.value("angle"))
+        functions = (
+            lambda theta: target_cosine(theta, *margins),
+            lambda theta: pull(theta, *margins),
+            lambda theta: probability(theta, *margins, scale, self.others),
+        )
+        for ax, curve, dot, line, function in zip(
+            self.axes, self.curves, self.dots, self.lines, functions, strict=True
+        ):
+            curve.set_ydata(function(THETA))
+            dot.set_data([self.value("angle")], [float(function(angle))])
+            line.set_xdata([self.value("angle")] * 2)
+            ax.set_title(f"{float(function(angle)):.3f} at {self.value('angle')}°")
+        self._show_others(margins)
+        self._fit_axes(margins)
+
+    def _name_the_setting(self, margins, scale):
+        setting = (*margins, scale)
+        preset = self.controls["preset"]
+        if preset.value in PRESETS and not np.allclose(PRESETS[preset.value], setting):
+            preset.value = OWN_SETTING
+        m1, m2, m3 = margins
+        bonus = m2 < (1 - m1) * math.pi
+        self.setting.set_text(
+            f"m1 = {m1:.3g}, m2 = {m2:.2f} rad, m3 = {m3:.2f}, s = {scale}: "
+            + ("a bonus in part, which lib refuses" if bonus else "thick; without a margin: thin")
+        )
+
+    def _show_others(self, margins):
+        for artist in self.compared:
+            artist.set_visible(self.value("losses"))
+        m1, m2, m3 = margins
+        shown = self.value("past pi") and m1 == 1 and m2 > 0
+        for rule, (curve, slope) in self.elsewhere.items():
+            beyond = np.where(THETA + m2 > np.pi, 1.0, np.nan)
+            curve.set_ydata(beyond * elsewhere(THETA, m2, m3, rule))
+            slope.set_ydata(beyond * pull_elsewhere(THETA, m2, rule))
+            curve.set_visible(shown)
+            slope.set_visible(shown)
+        self.rules_legend.set_visible(shown and not self.value("losses"))
+
+    def _fit_axes(self, margins):
+        lowest = float(target_cosine(np.pi, *margins))
+        compared = self.value("losses")
+        self.axes[0].set_ylim(min(lowest, -3.2 if compared else -2.2) - 0.2, 1.2)
+        highest = max(1.0, margins[0], 2.0 if compared else 0)
+        low = -1.1 if self.value("past pi") else -0.05
+        self.axes[1].set_ylim(low * highest, 1.15 * highest)
