@@ -278,8 +278,8 @@ for dim, cosface_m, arcface_m, combined in (
 
 # The two reference demonstrations have their own recipes, and only make sense with all of MNIST.
 DEMO_RUNS = {
-    f"demo-2d-{name}{suffix}": Run(title, "demo_2d", settings | {"epochs": epochs}, seeds=(0, 1, 2))
-    for suffix, epochs in (("", 3), ("-six-epochs", 6))
+    f"demo-2d-{name}{suffix}": Run(title, "demo_2d", settings | {"epochs": epochs}, seeds=seeds)
+    for suffix, epochs, seeds in (("", 3, (0, 1, 2)), ("-six-epochs", 6, (0,)))
     for name, title, settings in (
         ("softmax", "softmax", {"method": "softmax"}),
         ("modified-softmax", "modified softmax", {"method": "margin"}),
