@@ -11,6 +11,7 @@
 ## make bench    measure the speed of the losses
 ## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
+## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
@@ -26,6 +27,9 @@ FULL ?=
 JAX ?=
 OFFLINE ?=
 UPGRADE ?=
+DIR ?=
+CSV ?=
+TIMEOUT ?=
 PACKAGES ?= oldest
 
 PY = "$(VENV)/bin/python"
@@ -39,7 +43,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render pictures results data bench budgets versions lint lock clean
+.PHONY: help environment lab test render pictures results data bench budgets versions grade lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -81,6 +85,9 @@ versions: environment
 
 lint: environment
 	$(PY) -m ruff check --no-cache .
+grade: environment
+	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
 	$(PY) -m ruff format --check --no-cache .
 
 lock:
