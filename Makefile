@@ -83,11 +83,11 @@ budgets: environment
 versions: environment
 	$(PY) lib/tools/versions.py $(PACKAGES)
 
-lint: environment
-	$(PY) -m ruff check --no-cache .
 grade: environment
 	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
+lint: environment
+	$(PY) -m ruff check --no-cache .
 	$(PY) -m ruff format --check --no-cache .
 
 lock:
