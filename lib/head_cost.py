@@ -1,0 +1,206 @@
+"""What the head costs when there are very many classes: on paper, and measured.
+
+`python -m lib.head_cost` measures one training step from ten to a million classes, each in a
+process of its own, and writes data/head_cost.json: about four minutes and 6 GB at most. It asks
+the system for the peak memory of a process, which works on Linux only.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COST_FILE = ROOT / "data" / "head_cost.json"
+
+DIM, BATCH = 128, 128
+CLASSES = (10, 100, 1_000, 10_000, 100_000, 300_000, 1_000_000)
+SHARES = (1.0, 0.1)
+FLOAT = 4  # bytes
+
+
+# --- on paper -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HeadMemory:
+    """Bytes that one device needs for its part of the head; from `head_memory`.
+
+    weights: its columns of the class weights.
+    logits: its columns of the whole batch's logits.
+    """
+
+    weights: float
+    logits: float
+
+    @property
+    def total(self):
+        """Weights, gradient and momentum; logits and their gradient."""
+        return 3 * self.weights + 2 * self.logits
+
+
+def head_memory(num_classes, dim, batch, devices=1, share=1.0):
+    """The memory model of Partial FC (An et al., 2020): 4 d C / k and 4 N k C r / k bytes.
+
+    Args:
+        num_classes: C, divided evenly over the devices.
+        dim: d, of the embedding.
+        batch: N, images on *each* device.
+        devices: k.
+        share: r, of the classes that a step uses; it saves logits, no weights.
+
+    Returns:
+        A `HeadMemory` for one device.
+    """
+    _check_plan(num_classes, dim, batch, devices, share)
+    columns = num_classes / devices
+    return HeadMemory(
+        weights=FLOAT * dim * columns, logits=FLOAT * batch * devices * columns * share
+    )
+
+
+def head_traffic(num_classes, dim, batch, devices, sharded):
+    """Bytes that each device sends in a step for the head alone, by ring algorithms.
+
+    With the classes on every device the gradient of all class weights has to be added up, in two
+    rounds of (k - 1) / k of it. With the classes divided no class weight travels: the embeddings
+    of all devices go to each and their gradients come back, and of the softmax the maximum and the
+    sum, two numbers an image.
+
+    Args:
+        num_classes, dim, batch, devices: as for `head_memory`.
+        sharded: whether the classes are divided over the devices.
+    """
+    _check_plan(num_classes, dim, batch, devices, 1.0)
+    others = devices - 1
+    if not sharded:
+        return 2 * others / devices * FLOAT * dim * num_classes
+    embeddings = 2 * others * FLOAT * dim * batch
+    softmax = 2 * 2 * others * FLOAT * batch
+    return embeddings + softmax
+
+
+def fewest_devices(num_classes, dim, batch, memory, share=1.0):
+    """How many devices it takes until the head fits into `memory` bytes of each.
+
+    Raises:
+        ValueError: if it never does: the logits of one device, 4 N C r bytes, do not shrink with
+            the number of devices, because each brings its own images along.
+    """
+    floor = 2 * FLOAT * batch * num_classes * share
+    if floor >= memory:
+        raise ValueError(
+            f"no number of devices is enough: the logits and their gradient alone take "
+            f"{floor / 1e9:.1f} GB on each. Lower the batch on a device, or the share of classes."
+        )
+    return math.ceil(3 * FLOAT * dim * num_classes / (memory - floor))
+
+
+def _check_plan(num_classes, dim, batch, devices, share):
+    if min(num_classes, dim, batch, devices) < 1:
+        raise ValueError(
+            "num_classes, dim, batch and devices must each be at least 1, got "
+            f"{num_classes}, {dim}, {batch} and {devices}."
+        )
+    if not 0 < share <= 1:
+        raise ValueError(f"share must lie in (0, 1], got {share}; 0.1 is a tenth of the classes.")
+
+
+# --- measured -------------------------------------------------------------------------------------
+
+
+def step_seconds(num_classes, share=1.0, rounds=5):
+    """Seconds of one training step of the head: forward, backward and update.
+
+    Embeddings of `BATCH` images in `DIM` dimensions, ArcFace, SGD with momentum; compiled, and
+    waited for. The first two steps, which compile, do not count.
+
+    Returns:
+        The seconds of each of `rounds` steps.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from .layers import CosineHead
+    from .losses import ArcFaceLoss
+    from .partial_fc import PartialFCModel
+
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.standard_normal((BATCH, DIM)).astype("float32"))
+    y = tf.constant(rng.integers(0, num_classes, BATCH))
+    nothing = keras.Sequential([keras.Input((DIM,)), keras.layers.Identity()], name="backbone")
+    model = PartialFCModel(nothing, CosineHead(num_classes), share, seed=0)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=ArcFaceLoss(0.3, 16))
+    seconds = []
+    for _ in range(rounds + 2):
+        started = time.perf_counter()
+        model.train_on_batch(x, y)  # returns the loss, so it has waited
+        seconds.append(time.perf_counter() - started)
+    return seconds[2:]
+
+
+def shares_for(num_classes):
+    """The shares worth measuring: with few classes a tenth would hold fewer than the batch has."""
+    return [share for share in SHARES if share == 1 or share * num_classes >= BATCH]
+
+
+def _measure_here(num_classes, share):
+    before = _process_memory("VmRSS")
+    seconds = step_seconds(num_classes, share, rounds=5 if num_classes > 100_000 else 15)
+    return {
+        "classes": num_classes,
+        "share": share,
+        "seconds": round(statistics.median(seconds), 5),
+        "fastest": round(min(seconds), 5),
+        "bytes": _process_memory("VmHWM") - before,
+    }
+
+
+def _process_memory(field):
+    """Bytes from the process's status: VmRSS is what it holds, VmHWM the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
+
+
+def record(path=COST_FILE):
+    """Measure every number of classes and share, and write them."""
+    from importlib import metadata
+
+    rows = []
+    for num_classes in CLASSES:
+        for share in shares_for(num_classes):
+            command = [sys.executable, "-m", "lib.head_cost", "--one", str(num_classes), str(share)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
+            print(rows[-1], flush=True)
+    versions = {name: metadata.version(name) for name in ("tensorflow", "keras")}
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
+    result = {"batch": BATCH, "dim": DIM, "machine": machine, "versions": versions, "rows": rows}
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def recorded(share, path=COST_FILE):
+    """The recorded rows of one share, in the order of their classes."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    found = [row for row in rows if row["share"] == share]
+    if not found:
+        raise KeyError(f"no step with a share of {share} is recorded; there are {SHARES}.")
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args().one
+    if asked:
+        print(json.dumps(_measure_here(int(asked[0]), float(asked[1]))))
+    else:
+        record()

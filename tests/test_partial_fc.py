@@ -1,0 +1,209 @@
+"""Partial FC: the batch's own classes are always there, and at share 1 it is the full step."""
+
+import lib  # noqa: F401
+import reference
+from lib.layers import CosineHead
+from lib.losses import ArcFaceLoss, CombinedMarginLoss, CosFaceLoss, NormFaceLoss, SphereFaceLoss
+from lib.partial_fc import PartialFCModel
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+CLASSES = 50
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((16, 6)).astype("float32")
+Y = RNG.integers(0, CLASSES, 16)
+DIFFERENT = len(np.unique(Y))
+
+LOSSES = {
+    "NormFace": NormFaceLoss(16),
+    "SphereFace": SphereFaceLoss(2, 16),
+    "CosFace": CosFaceLoss(0.2, 16),
+    "ArcFace": ArcFaceLoss(0.3, 16),
+    "combined": CombinedMarginLoss(0.9, 0.4, 0.15, 16),
+}
+
+
+def build(share, loss=None, optimizer=None, full=False, **arguments):
+    keras.utils.set_random_seed(0)
+    dense = keras.layers.Dense(4)
+    backbone = keras.Sequential([keras.Input((6,)), dense], name="backbone")
+    head = CosineHead(CLASSES, name="head")
+    if full:
+        model = keras.Sequential([backbone, head])
+    else:
+        model = PartialFCModel(backbone, head, share, **arguments)
+    loss = loss or ArcFaceLoss(0.3, 16)
+    model.compile(optimizer or keras.optimizers.SGD(0.1), loss=loss)
+    model.build((None, 6))
+    return model
+
+
+def kernel_of(model):
+    return model.layers[-1].kernel.numpy()
+
+
+def touched(model, before):
+    return np.flatnonzero(np.any(kernel_of(model) != before, axis=0))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_share_one_is_the_full_step_exactly(loss):
+    full, partial = build(1, loss, full=True), build(1, loss)
+    losses = [model.fit(X, Y, epochs=3, verbose=0).history["loss"] for model in (full, partial)]
+    assert losses[0] == losses[1]
+    for weight, twin in zip(full.weights, partial.weights, strict=True):
+        np.testing.assert_array_equal(twin.numpy(), weight.numpy())
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels"),
+    [
+        (LOSSES["ArcFace"], Y),
+        (LOSSES["CosFace"], Y[:, None]),
+        (LOSSES["combined"], Y.astype("float32")),
+    ],
+    ids=["ArcFace", "CosFace, (B, 1)", "combined, float32"],
+)
+def test_the_loss_is_that_of_the_drawn_columns(loss, labels):
+    """The step's loss, against float64 cosines of the columns that it moved."""
+    model = build(0.6, loss)
+    before, embeddings = kernel_of(model), model.backbone.predict(X, verbose=0)
+    value = model.train_on_batch(X, labels)
+    columns = touched(model, before)
+    assert len(columns) == model.num_sampled == 30
+    cosines = reference.cosine_head(embeddings, before[:, columns])
+    places = np.searchsorted(columns, Y)
+    rows = np.arange(len(Y))
+    target = reference.margin_logit(cosines[rows, places], loss.m1, loss.m2, loss.m3)
+    logits = loss.scale * cosines
+    logits[rows, places] = loss.scale * target
+    assert value == pytest.approx(reference.cross_entropy(places, logits)[0].mean(), rel=1e-5)
+
+
+def test_only_drawn_columns_have_a_gradient_and_the_batchs_own_always_do():
+    model = build(0.3)
+    counts = np.zeros(CLASSES)
+    for _ in range(200):
+        before = kernel_of(model)
+        model.train_on_batch(X, Y)
+        columns = touched(model, before)
+        assert len(columns) == 15
+        assert set(Y) <= set(columns)
+        counts[columns] += 1
+    others = np.delete(counts, np.unique(Y)) / 200
+    expected = (15 - DIFFERENT) / (CLASSES - DIFFERENT)
+    # every other class has its turn: four standard deviations of 200 draws
+    assert np.abs(others - expected).max() < 4 * np.sqrt(expected * (1 - expected) / 200)
+
+
+def test_draws_repeat_with_the_seed_and_change_from_step_to_step():
+    def run(**arguments):
+        model = build(0.5, **arguments)
+        first = kernel_of(model)
+        model.train_on_batch(X, Y)
+        second = kernel_of(model)
+        columns = [touched(model, first)]
+        model.train_on_batch(X, Y)
+        columns.append(touched(model, second))
+        return columns, model.get_weights()
+
+    (columns, weights), (again, twins) = run(), run()
+    for weight, twin in zip(weights, twins, strict=True):
+        np.testing.assert_array_equal(weight, twin)
+    assert not np.array_equal(columns[0], columns[1])
+    np.testing.assert_array_equal(columns[0], again[0])
+    other, _ = run(seed=7)
+    assert not np.array_equal(columns[0], other[0])
+
+
+def test_outside_training_all_classes_are_there():
+    model, full = build(0.4), build(1, full=True)
+    assert model.predict(X, verbose=0).shape == (16, CLASSES)
+    np.testing.assert_array_equal(model.predict(X, verbose=0), full.predict(X, verbose=0))
+    assert model.evaluate(X, Y, verbose=0) == full.evaluate(X, Y, verbose=0)
+
+
+def test_training_accuracy_is_that_of_all_classes():
+    model = build(0.4)
+    model.compile(keras.optimizers.SGD(0.0), loss=ArcFaceLoss(0.3, 16), metrics=["accuracy"])
+    accuracy = model.fit(X, Y, batch_size=16, verbose=0).history["accuracy"][0]
+    assert accuracy == pytest.approx((model.predict(X, verbose=0).argmax(axis=1) == Y).mean())
+
+
+def test_it_is_saved_and_cloned_whole(tmp_path):
+    model = build(0.4, seed=3)
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is PartialFCModel
+    assert (loaded.share, loaded.seed, loaded.num_sampled) == (0.4, 3, 20)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+    for weight, twin in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(twin.numpy(), weight.numpy())
+    assert np.isfinite(loaded.train_on_batch(X, Y))
+
+
+def test_sample_weights_and_a_smaller_last_batch():
+    model = build(0.4, optimizer=keras.optimizers.SGD(0.0))
+    model.head.trainable = False
+    history = model.fit(X, Y, batch_size=6, sample_weight=np.zeros(16), verbose=0).history
+    assert history["loss"] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("share", "columns"), [(1, 50), (0.5, 25), (0.1, 5), (0.06, 3), (0.051, 3), (0.001, 2)]
+)
+def test_how_many_columns_a_share_is(share, columns):
+    assert build(share).num_sampled == columns
+
+
+def test_bad_arguments_are_refused():
+    backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    for share in (0, -0.1, 1.1, 10, np.nan):
+        with pytest.raises(ValueError, match=r"share.*\(0, 1\].*divide by 100"):
+            PartialFCModel(backbone, CosineHead(50), share)
+    with pytest.raises(ValueError, match="CosineHead, got Dense"):
+        PartialFCModel(backbone, keras.layers.Dense(50))
+
+
+@pytest.mark.parametrize("eagerly", [True, False], ids=["eager", "compiled"])
+@pytest.mark.parametrize("label", [-1, 50])
+def test_a_label_that_is_no_class_is_refused(label, eagerly):
+    model = build(0.5)
+    model.compile("sgd", loss=ArcFaceLoss(0.3, 16), run_eagerly=eagerly)
+    labels = np.append(Y[:-1], label)
+    expected = f"Label {label} of sample 15" if eagerly else f"label_is_no_class.*|\\[{label}\\]"
+    with pytest.raises(Exception, match=expected):
+        model.train_on_batch(X, labels)
+
+
+@pytest.mark.parametrize("eagerly", [True, False], ids=["eager", "compiled"])
+def test_a_batch_with_too_many_classes_is_refused(eagerly):
+    model = build(0.1)
+    model.compile("sgd", loss=ArcFaceLoss(0.3, 16), run_eagerly=eagerly)
+    wanted = "the 5 columns.*larger share" if eagerly else "batch_has_more_classes_than_the_share"
+    with pytest.raises(Exception, match=wanted):
+        model.train_on_batch(X, Y)
+    # five classes fit, however large the batch
+    assert np.isfinite(model.train_on_batch(X, Y[np.arange(16) % 5]))
+
+
+def test_a_bad_embedding_is_named():
+    model = build(0.5)
+    model.compile("sgd", loss=ArcFaceLoss(0.3, 16), run_eagerly=True)
+    bad = X.copy()
+    bad[3] = np.nan
+    with pytest.raises(ValueError, match="embedding of sample 3"):
+        model.train_on_batch(bad, Y)
+
+
+def test_labels_that_float32_cannot_tell_apart_are_refused():
+    """The check is on all classes, not on the few that were drawn."""
+    model = build(0.5)
+    labels = ops.convert_to_tensor(Y.astype("float16"))
+    wide = ops.zeros((16, 3000))
+    with pytest.raises(ValueError, match="float16, which is exact up to 2048"):
+        model._sampled(ops.zeros((16, 4)), labels, wide)
