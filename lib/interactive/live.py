@@ -181,7 +181,7 @@ class Playback(Panel):
         self._draw_curves(self.record.epochs[-1])
         self.play = self.link = None
         if plots.is_live(self.fig):
-            self.play = widgets.Play(max=moments.max, interval=250, description="play")
+            self.play = widgets.Play(value=moments.value, max=moments.max, interval=250)
             self.link = widgets.jslink((self.play, "value"), (moments, "value"))
         self.ready(*filter(None, [self.play]))
 
@@ -250,10 +250,10 @@ class Playback(Panel):
     def show_last(self):
         """Show the newest moment at once, also while the kernel is busy with a training."""
         last = len(self.record.epochs) - 1
+        self._silent = True
         for control in filter(None, (self.controls["moment"], self.play)):
             control.max = max(last, 1)
-        self._silent = True
-        self.controls["moment"].value = last
+            control.value = last
         self._silent = False
         self.update()
         self.fig.canvas.draw()  # not draw_idle: that waits for an answer that a busy kernel misses
