@@ -1,7 +1,9 @@
 """Steps on several virtual devices, each in a process of its own, against the step on one."""
 
 import importlib.util
+import json
 
+from lib import distributed
 from lib.distributed import CLASSES, DIM, one_step
 
 import pytest
@@ -31,7 +33,7 @@ def test_shards_hold_their_part_and_step_alike(devices):
 
 @needs_jax
 def test_a_key_that_matches_nothing_divides_nothing():
-    result = one_step("shards", 2, layout_key="head/kernels")
+    result = one_step("shards", 2, ".*head/weights")
     assert result["kernel_held"] == [DIM, CLASSES]
 
 
@@ -41,7 +43,18 @@ def test_a_failure_in_the_process_is_told():
         one_step("shards", 3)  # 1,000 classes cannot be divided by 3
 
 
-def test_without_jax_the_remedy_is_named(monkeypatch):
+def test_without_jax_the_record_is_shown_and_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="requirements.lock"):
         one_step("shards", 2)
+    shown = distributed.steps(("shards", 8), ("shards", 2))
+    assert [step["kernel_held"] for step in shown] == [[DIM, 125], [DIM, 500]]
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2
+    assert all("JAX is not installed" in line and "recorded" in line for line in printed)
+
+
+def test_the_record_holds_what_the_lesson_asks_for():
+    recorded = json.loads(distributed.RECORD_FILE.read_text())
+    assert set(recorded) == {" ".join(map(str, arguments)) for arguments in distributed.RECORDED}
+    assert all(step["difference"] < 1e-5 < step["moved"] for step in recorded.values())

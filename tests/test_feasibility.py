@@ -2,7 +2,7 @@
 
 import math
 
-from lib.feasibility import feasibility, largest_angle, smallest_scale
+from lib.feasibility import arrangement, feasibility, largest_angle, smallest_scale
 from lib.losses import MarginLoss
 
 import numpy as np
@@ -237,3 +237,24 @@ def test_what_cannot_be_meant_is_refused(arguments, message):
 def test_a_probability_that_no_scale_is_for_is_refused(probability):
     with pytest.raises(ValueError, match="which guessing reaches"):
         smallest_scale(probability, 10)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(5, 4), (9, 8), (8, 4), (16, 8)])
+def test_an_arrangement_finds_the_best_one_where_it_is_known(classes, dim):
+    low, _ = largest_angle(classes, dim)
+    assert smallest_angle_of(arrangement(classes, dim)) == pytest.approx(low, abs=0.02)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(64, 8), (100, 3), (200, 16)])
+def test_an_arrangement_lies_between_the_bounds(classes, dim):
+    low, high = largest_angle(classes, dim)
+    found = arrangement(classes, dim)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert low < smallest_angle_of(found) < high
+    np.testing.assert_array_equal(found, arrangement(classes, dim))
+
+
+def smallest_angle_of(directions):
+    cosines = directions.astype("float64") @ directions.T
+    np.fill_diagonal(cosines, -1)
+    return math.acos(cosines.max())
