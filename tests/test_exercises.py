@@ -5,6 +5,7 @@ a new self-check also needs its wrong answers in `WRONG_ANSWERS` below.
 """
 
 import importlib
+import itertools
 import sys
 from pathlib import Path
 
@@ -201,6 +202,37 @@ def scale_for_margin(room, log=np.log):
     return lambda p, c, m: log((c - 1) * p / (1 - p)) / room(c, m)
 
 
+def combined(theta, m1, m2, m3, s, psi_of=None):
+    """The target's logit of lesson 07; `psi_of` stands in for ψ."""
+    psi_of = psi_of or (lambda angle: good_psi(angle, 1))
+    return s * (psi_of(m1 * theta + m2) - m3)
+
+
+def twins_if(alike, pairs=itertools.combinations):
+    """The twins of lesson 07 by another idea of what makes two boards alike."""
+
+    def twins(boards):
+        return [(a, b) for a, b in pairs(boards, 2) if alike(boards[a], boards[b])]
+
+    return twins
+
+
+def identify_by(normalise=(True, True), refuse=True, named=True):
+    """The identification of lesson 07 with one step left out."""
+
+    def identify(queries, gallery, names, threshold):
+        queries, gallery = (
+            unit(rows, 1) if wanted else rows
+            for rows, wanted in zip((queries, gallery), normalise, strict=True)
+        )
+        cosines = queries @ gallery.T
+        place = cosines.argmax(axis=1)
+        found = names[place] if named else place
+        return np.where(cosines.max(axis=1) >= threshold, found, -1) if refuse else found
+
+    return identify
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -366,6 +398,66 @@ WRONG_ANSWERS = [
     ("05", "translated_margin", [0.35 / 30, 0.35 / 30], "smaller still"),
     ("05", "translated_margin", [0.0117, 0.35], "multiply out"),
     ("05", "translated_margin", [0.5, 10.5], "solve for m"),
+    ("07", "combined_logit", [lambda t, a, b, c, s: s * good_psi(a * t + b, 1) - c], "0.35/30"),
+    ("07", "combined_logit", [lambda t, a, b, c, s: combined(t, a, b, -c, s)], "a bonus"),
+    ("07", "combined_logit", [lambda t, a, b, c, s: combined(t, a, b, c, 1)], "scale is missing"),
+    ("07", "combined_logit", [lambda t, a, b, c, s: 0 * t], "should be s·(cos θ − 0.35)"),
+    ("07", "combined_logit", [lambda t, a, b, c, s: combined(t, a, a * b, c, s)], "θ alone"),
+    (
+        "07",
+        "combined_logit",
+        [lambda t, a, b, c, s: combined(t, a, np.radians(b), c, s)],
+        "radians already",
+    ),
+    ("07", "combined_logit", [lambda t, a, b, c, s: combined(t, 1, b, c, s)], "0.9 θ + 0.4"),
+    (
+        "07",
+        "combined_logit",
+        [lambda t, a, b, c, s: combined(t, a, b, c, s, psi_of=np.cos)],
+        "rises again",
+    ),
+    (
+        "07",
+        "combined_logit",
+        [lambda t, a, b, c, s: combined(t, a, b, c, s, lambda u: np.cos(np.minimum(u, np.pi)))],
+        "beyond π: ψ",
+    ),
+    ("07", "combined_logit", [lambda t, a, b, c, s: combined(t, a, b, c, s)[:2]], "has shape"),
+    ("07", "fit_on_circle", [0.7146, False], "in radians"),
+    ("07", "fit_on_circle", [17.19, True], "m2 alone"),
+    ("07", "fit_on_circle", [28.65, True], "cannot be added"),
+    ("07", "fit_on_circle", [54.06, False], "not off the cosine of 0"),
+    ("07", "fit_on_circle", [30, True], "on its class weight"),
+    ("07", "fit_on_circle", [40.945, True], "36° apart"),
+    ("07", "fit_on_circle", [40.945, "no"], "True or False"),
+    ("07", "found_twins", [twins_if(lambda a, b: a[0] == b[0])], "no more"),
+    ("07", "found_twins", [twins_if(lambda a, b: np.allclose(a, b, atol=1e-3))], "false twins"),
+    (
+        "07",
+        "found_twins",
+        [twins_if(lambda a, b: a == b, itertools.combinations_with_replacement)],
+        "equals itself",
+    ),
+    ("07", "found_twins", [twins_if(lambda a, b: a == b, itertools.permutations)], "both orders"),
+    ("07", "found_twins", [lambda boards: []], "('CosFace', 'ArcFace')"),
+    (
+        "07",
+        "found_twins",
+        [lambda boards: twins_if(lambda a, b: a == b)(boards)[:1]],
+        "three pairs",
+    ),
+    ("07", "identified", [identify_by(named=False)], "names[place]"),
+    ("07", "identified", [identify_by(refuse=False)], "nobody is refused"),
+    ("07", "identified", [identify_by(normalise=(True, False))], "by its length"),
+    ("07", "identified", [identify_by(normalise=(False, True))], "short query"),
+    (
+        "07",
+        "identified",
+        [lambda q, g, n, t: identify_by()(q, g, n, 0.95)],
+        "above a threshold of 0.7",
+    ),
+    ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, 0.7)], "should be"),
+    ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, t)[:2]], "has shape"),
 ]
 
 
