@@ -72,7 +72,8 @@ def draw_maps_64d(path):
     for ax, name in zip(axes.flat, names, strict=True):
         embeddings, labels = results.recorded_embeddings(name, mode="lesson")
         plots.plot_tsne(ax, plots.tsne(embeddings), labels)
-        ax.set(title=runs.RUNS[name].title.removesuffix(", 64-D"), xlabel="", ylabel="")
+        title = runs.RUNS[name].title.replace(", s 16", "").removesuffix(", 64-D")
+        ax.set(title=title, xlabel="", ylabel="", box_aspect=1, adjustable="datalim")
     save(fig, path)
 
 

@@ -1,0 +1,111 @@
+"""Self-checks of lesson 07. A `Hint` answers one wrong answer that people really give."""
+
+import math
+
+from lib.course import Hint, require_shape, self_check
+
+import numpy as np
+
+
+@self_check("7.1 the combined target logit")
+def combined_logit(target_logit):
+    theta = np.radians([0.0, 20.0, 60.0, 100.0])
+
+    def close(values, m1, m2, m3, s, angles=theta):
+        return np.allclose(values, s * (_psi(m1 * angles + m2) - m3), atol=1e-6)
+
+    values = require_shape(target_logit(theta, 1.0, 0.0, 0.35, 30.0), theta.shape)
+    if close(values, 1, 0, 0.35 / 30, 30):
+        raise Hint("the margin m3 is subtracted after the scale: at s = 30 it acts as 0.35/30.")
+    if close(values, 1, 0, -0.35, 30):
+        raise Hint("m3 makes the target's logit larger, a bonus: it is subtracted.")
+    if close(values, 1, 0, 0.35, 1):
+        raise Hint("the scale is missing: s multiplies all of it.")
+    if not close(values, 1, 0, 0.35, 30):
+        raise Hint("with (1, 0, 0.35) it should be s·(cos θ − 0.35).")
+    values = target_logit(theta, 0.9, 0.4, 0.15, 30.0)
+    if close(values, 0.9, 0.9 * 0.4, 0.15, 30):
+        raise Hint("m1 multiplies θ alone, not θ + m2.")
+    if close(values, 0.9, math.radians(0.4), 0.15, 30):
+        raise Hint("m2 is given in radians already.")
+    if not close(values, 0.9, 0.4, 0.15, 30):
+        raise Hint("with (0.9, 0.4, 0.15) it should be s·(cos(0.9 θ + 0.4) − 0.15).")
+    wide = np.radians([100.0, 150.0, 179.0])
+    if np.allclose(target_logit(wide, 2.0, 0.5, 0.1, 1.0), np.cos(2 * wide + 0.5) - 0.1):
+        raise Hint("beyond m1·θ + m2 = π the cosine rises again: put ψ in its place.")
+    if not close(target_logit(wide, 2.0, 0.5, 0.1, 1.0), 2, 0.5, 0.1, 1, wide):
+        raise Hint("beyond π: ψ(a) = (−1)^k cos a − 2k with k = ⌊a/π⌋ and a = m1·θ + m2.")
+    return "right: every loss with a margin in this course is this one line."
+
+
+@self_check("7.2 does it fit")
+def fit_on_circle(angle_needed, fits):
+    right = math.degrees(math.acos(math.cos(0.3) - 0.2))
+    if math.isclose(angle_needed, math.radians(right), abs_tol=2e-3):
+        raise Hint("that is the angle in radians; degrees were asked.")
+    if math.isclose(angle_needed, math.degrees(0.3), abs_tol=0.05):
+        raise Hint("that is m2 alone; m3 asks for more.")
+    if math.isclose(angle_needed, math.degrees(0.5), abs_tol=0.05):
+        raise Hint("0.3 is an angle and 0.2 a difference of cosines: they cannot be added.")
+    if math.isclose(angle_needed, math.degrees(0.3 + math.acos(0.8)), abs_tol=0.05):
+        raise Hint("take 0.2 off the cosine of 0.3, not off the cosine of 0.")
+    if not math.isclose(angle_needed, right, abs_tol=0.05):
+        raise Hint("on its class weight θ = 0: for which φ is cos(0.3) − 0.2 = cos φ?")
+    if not isinstance(fits, bool | np.bool_):
+        raise Hint("fits is True or False.")
+    if fits:
+        raise Hint("ten classes on a circle are 36° apart at best.")
+    return "right: 40.9° are needed and 36° are there. Hence (1, 0.1, 0.05) in the plane."
+
+
+@self_check("7.3 find the twins")
+def found_twins(twins):
+    boards = {
+        "softmax": (0.955, 5.70, 0.0581),
+        "CosFace": (0.943, 5.87, 0.0587),
+        "ArcFace": (0.943, 5.87, 0.0587),
+        "combined": (0.943, 5.71, 0.0568),
+        "SphereFace": (0.955, 5.70, 0.0584),
+    }
+    found = [tuple(pair) for pair in twins(dict(boards))]
+    if any(first == second for first, second in found):
+        raise Hint("every model equals itself: compare each with the others only.")
+    pairs = {frozenset(pair) for pair in found}
+    if len(pairs) < len(found):
+        raise Hint("a pair comes twice, in both orders: itertools.combinations gives each once.")
+    if frozenset(("CosFace", "combined")) in pairs:
+        raise Hint("CosFace and combined share an accuracy, no more: all values must be equal.")
+    if frozenset(("softmax", "SphereFace")) in pairs:
+        raise Hint("0.0581 and 0.0584 are not equal: rounded values have many false twins.")
+    if pairs != {frozenset(("CosFace", "ArcFace"))}:
+        raise Hint("the answer is [('CosFace', 'ArcFace')]: all three values are equal.")
+    if len(twins({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 2.0)})) != 3:
+        raise Hint("three equal boards make three pairs.")
+    return "right: equal in the last digit means the same training, whatever the heading says."
+
+
+@self_check("7.4 identify, or refuse")
+def identified(identify):
+    gallery = np.array([[3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 4.0]])
+    names = np.array([7, 5, 9])
+    queries = np.array([[0.2, 0.0, 0.0], [0.0, 5.0, 1.0], [-2.0, 0.1, 0.1], [1.0, 0.9, 0.0]])
+    right = [7, 5, -1, -1]
+    result = require_shape(identify(queries, gallery, names, 0.8), (4,)).tolist()
+    if {0, 1, 2} & set(result):
+        raise Hint("these are places in the gallery: look up the names there, names[place].")
+    if -1 not in result:
+        raise Hint("nobody is refused: where the largest cosine is below the threshold, give −1.")
+    if result[1] == 9:
+        raise Hint("a long entry of the gallery wins by its length: divide every row by its own.")
+    if result[0] == -1:
+        raise Hint("a short query is refused, though its direction is right: divide by its length.")
+    if result != right:
+        raise Hint(f"the answers should be {right}, yours are {result}: the largest cosine wins.")
+    if identify(queries, gallery, names, 0.7).tolist() != [7, 5, -1, 7]:
+        raise Hint("the last query has a cosine of 0.74 with name 7: above a threshold of 0.7.")
+    return "right. The threshold is chosen on pairs that nobody is scored on: lesson 8."
+
+
+def _psi(angle):
+    k = np.floor(angle / math.pi)
+    return (1 - 2 * (k % 2)) * np.cos(angle) - 2 * k
