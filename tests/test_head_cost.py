@@ -74,7 +74,7 @@ def test_the_record_is_whole():
         wanted = [c for c in head_cost.CLASSES if share in head_cost.shares_for(c)]
         assert [row["classes"] for row in rows] == wanted
         for row in rows:
-            assert row["seconds"] >= row["fastest"] > 0
+            assert row["seconds"] > 0
             # at least the weights and their momentum have to be somewhere
             assert row["bytes"] >= 2 * 4 * head_cost.DIM * row["classes"]
             assert math.isfinite(row["bytes"])
