@@ -57,8 +57,8 @@ def one_step(kind, devices, layout_key=".*head/kernel"):
     if kind == "shards":
         if importlib.util.find_spec("jax") is None:
             raise ModuleNotFoundError(
-                "JAX is not installed, which divides the classes: `pip install -r "
-                "requirements.lock` brings it."
+                "JAX is not installed, which divides the classes (`pip install -r "
+                "tests/requirements-jax.txt` brings it)."
             )
         environment["KERAS_BACKEND"] = "jax"
         environment["JAX_PLATFORMS"] = "cpu"
@@ -91,7 +91,7 @@ def _step_or_record(*arguments):
     try:
         return one_step(*arguments)
     except ModuleNotFoundError as error:
-        print(f"{error} Shown is the recorded step.")
+        print(f"{error} Shown is the recorded step on {arguments[1]} devices.")
         recorded = json.loads(RECORD_FILE.read_text(encoding="utf-8"))
         return recorded[_name(arguments)]
 

@@ -45,7 +45,7 @@ def test_a_failure_in_the_process_is_told():
 
 def test_without_jax_the_record_is_shown_and_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="requirements.lock"):
+    with pytest.raises(ModuleNotFoundError, match="requirements-jax.txt"):
         one_step("shards", 2)
     shown = distributed.steps(("shards", 8), ("shards", 2))
     assert [step["kernel_held"] for step in shown] == [[DIM, 125], [DIM, 500]]

@@ -53,7 +53,9 @@ def repaired_draw(draw):
         for seed in range(20)
     ]
     if any(len(np.unique(columns)) < 30 for columns in draws):
-        raise Hint("a class was drawn twice: draw with replace=False, and not from the batch's own.")
+        raise Hint(
+            "a class was drawn twice: draw with replace=False, and not from the batch's own."
+        )
     if not all(np.isin(labels, columns).all() for columns in draws):
         raise Hint("a class of the batch is missing: put np.unique(labels) in first, then fill up.")
     if any(np.any(np.diff(columns) < 0) for columns in draws):
