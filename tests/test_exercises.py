@@ -233,6 +233,30 @@ def identify_by(normalise=(True, True), refuse=True, named=True):
     return identify
 
 
+def draw_with(own=True, replace=False, others="rest", order=np.sort, seed=None):
+    """A draw of lesson 09 with one thing wrong with it."""
+
+    def draw(labels, num_classes, size, rng):
+        rng = rng if seed is None else np.random.default_rng(seed)
+        kept = np.unique(labels) if own else np.array([], int)
+        pool = np.arange(num_classes)
+        pool = np.setdiff1d(pool, kept) if others == "rest" else pool
+        return order(np.append(kept, rng.choice(pool, size - len(kept), replace=replace)))
+
+    return draw
+
+
+def sub_center_cosines(order="CK", reduce=np.max, normalise=True):
+    """The sub-centres of lesson 09 with one thing wrong with them."""
+
+    def cosines(x, weights, K):
+        x, weights = (unit(x, 1), unit(weights, 0)) if normalise else (x, weights)
+        shape = (len(x), -1, K) if order == "CK" else (len(x), K, -1)
+        return reduce((x @ weights).reshape(shape), axis=2 if order == "CK" else 1)
+
+    return cosines
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -458,6 +482,39 @@ WRONG_ANSWERS = [
     ),
     ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, 0.7)], "should be"),
     ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, t)[:2]], "has shape"),
+    ("09", "logits_memory", [2.56, 2.56], "their gradient"),
+    ("09", "logits_memory", [0.08, 0.04], "the batch counts"),
+    ("09", "logits_memory", [327.68, 655.36], "a 64th of the classes"),
+    ("09", "logits_memory", [5.12, 2.56], "128 × 64 images"),
+    ("09", "logits_memory", [5.12, 10.24], "half of the classes"),
+    ("09", "logits_memory", [1, 1], "twice, in"),
+    ("09", "logits_memory", [5.12, 1], "one doubles"),
+    ("09", "places", [lambda labels, columns: labels], "those are the labels"),
+    ("09", "places", [lambda labels, columns: np.isin(columns, labels)], "has shape"),
+    (
+        "09",
+        "places",
+        [lambda labels, columns: np.unique(labels, return_inverse=True)[1]],
+        "batch's own classes",
+    ),
+    (
+        "09",
+        "places",
+        [lambda labels, columns: np.searchsorted(columns, labels, side="right")],
+        "one too far",
+    ),
+    ("09", "places", [lambda labels, columns: np.zeros(len(labels), int)], "labels back"),
+    ("09", "repaired_draw", [draw_with(own=False, replace=True)], "drawn twice"),
+    ("09", "repaired_draw", [draw_with(others="all")], "drawn twice"),
+    ("09", "repaired_draw", [draw_with(own=False)], "is missing"),
+    ("09", "repaired_draw", [draw_with(order=lambda columns: columns)], "ascending order"),
+    ("09", "repaired_draw", [draw_with(seed=0)], "the same each time"),
+    ("09", "repaired_draw", [lambda labels, *rest: np.unique(labels)], "has shape"),
+    ("09", "sub_centers", [sub_center_cosines(reduce=np.mean)], "the mean over"),
+    ("09", "sub_centers", [sub_center_cosines(order="KC")], "not K first"),
+    ("09", "sub_centers", [sub_center_cosines(reduce=np.min)], "farthest"),
+    ("09", "sub_centers", [sub_center_cosines(normalise=False)], "no cosines"),
+    ("09", "sub_centers", [lambda x, w, K: unit(x, 1) @ unit(w, 0)], "has shape"),
 ]
 
 
