@@ -33,9 +33,7 @@ def places(places_of):
     result = require_shape(places_of(labels, columns), labels.shape)
     if np.array_equal(result, labels):
         raise Hint("those are the labels: class 40 has no column 40, there are only six.")
-    if np.array_equal(result, columns[np.searchsorted(columns, labels)]):
-        raise Hint("that is the class at the place; the place itself is wanted.")
-    if np.array_equal(result, [4, 1, 1, 0, 3]):
+    if np.array_equal(result, np.unique(labels, return_inverse=True)[1]):
         raise Hint("you count among the batch's own classes; count in `columns`.")
     if np.array_equal(result, np.searchsorted(columns, labels, side="right")):
         raise Hint('one too far: searchsorted with side="left" gives the place of an equal value.')
