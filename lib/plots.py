@@ -509,6 +509,48 @@ def plot_margin_on_circle(ax, target_cosine, directions):
     return ax
 
 
+def plot_pulls_on_arcs(ax, pulls, offsets, apart=36.0):
+    """Draw where several losses pull an image that lies between its class and the neighbours.
+
+    One arc of the circle for each loss, the own class (0) in the middle and a neighbour on each
+    side. An arrow starts at each image and is as long as the pull on it is strong, to one scale
+    for all losses.
+
+    Args:
+        ax: 2-D axes.
+        pulls: a dictionary, loss → (N, 2) pulls on the embeddings (cos t, sin t), t = `offsets`
+            in radians: minus the gradients, with class 0 at the angle 0.
+        offsets: (N,) degrees from the own class weight, negative on one side.
+        apart: degrees between two neighbouring class weights.
+    """
+    quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])  # turns rows by 90°: class 0 points upwards
+    angles = np.radians(offsets)
+    starts = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ quarter
+    longest = max(np.linalg.norm(pull, axis=1).max() for pull in pulls.values())
+    scale = np.radians(np.diff(np.sort(offsets)).max()) / longest
+    radii = 1 + 0.2 * np.arange(len(pulls))[::-1]
+    arc = np.radians(90 + np.linspace(-apart - 4, apart + 4, 101))
+    for side, label in ((0, 0), (1, 1), (-1, 9)):
+        direction = np.radians(90 + side * apart)
+        way = np.array([np.cos(direction), np.sin(direction)])
+        ax.plot(*np.outer(way, (radii[-1] - 0.06, radii[0] + 0.04)), color=COLORS[label], lw=1.5)
+        _write_digit(ax, radii[-1] - 0.11, direction, label)
+        if side:  # half way lies the border without a margin
+            border = np.radians(90 + side * apart / 2)
+            way = np.array([np.cos(border), np.sin(border)])
+            ax.plot(*np.outer(way, (radii[-1] - 0.06, radii[0] + 0.04)), ":", color="0.6", lw=1.5)
+    for (name, pull), radius in zip(pulls.items(), radii, strict=True):
+        ax.plot(radius * np.cos(arc), radius * np.sin(arc), color="0.75", lw=1, zorder=1)
+        ax.plot(*(radius * starts).T, "o", color=INK, ms=3.5, zorder=5)
+        ax.quiver(*(radius * starts).T, *(scale * pull @ quarter).T, color=OTHER, width=0.0045,
+                  angles="xy", scale_units="xy", scale=1, zorder=4)  # fmt: skip
+        end = radius * np.array([np.cos(arc[0]), np.sin(arc[0])])
+        ax.text(end[0] + 0.02, end[1] - 0.02, name, color=INK, va="center")
+    ax.set(aspect="equal", xlim=(-1.1, 1.5), ylim=(0.66, 1.66))
+    ax.set_axis_off()
+    return ax
+
+
 def _fill_content(ax, x, y, target_cosine, own, other, label):
     """Fill where a class is content; every second class is hatched, as a second cue."""
     content = np.asarray(target_cosine(own)) - np.cos(other)

@@ -233,6 +233,43 @@ def identify_by(normalise=(True, True), refuse=True, named=True):
     return identify
 
 
+def arcface_logits(labels, cosines, m, s, at=None, sign=1, unit=1.0, others=1.0, clip=True):
+    """The logits of lesson 06 with one thing wrong with them."""
+    rows, at = np.arange(len(labels)), labels if at is None else at(cosines)
+    with np.errstate(invalid="ignore"):
+        theta = np.arccos(np.clip(cosines, -1, 1) if clip else cosines)
+    logits = others * s * cosines
+    logits[rows, at] = s * np.cos(theta[rows, at] + sign * unit * m)
+    return logits
+
+
+def in_place(labels, cosines, m, s):
+    cosines[:] = arcface_logits(labels, cosines, m, s)
+    return cosines
+
+
+def gradient_in_x(x, w, m, sign=1, slope=None, length_power=1, along=1.0):
+    """The gradient of cos(θ + m) of lesson 06 with one thing wrong with it."""
+    length = np.linalg.norm(x)
+    c = x @ w / length
+    theta = np.arccos(c)
+    slope = np.sin(theta + m) / np.sin(theta) if slope is None else slope(theta, m)
+    return sign * slope * (w - along * c * x / length) / length**length_power
+
+
+def arcface_loss(labels, cosines, m, s, select=None, reduce=None, clip=True):
+    rows = np.arange(len(labels))
+    with np.errstate(invalid="ignore"):
+        theta = np.arccos(np.clip(cosines, -1, 1) if clip else cosines)
+    theta[(rows, labels) if select is None else select(labels)] += m
+    log_p = log_softmax(s * np.cos(theta))
+    return -log_p[rows, labels] if reduce is None else reduce(-log_p)
+
+
+def columns_of(labels):
+    return slice(None), labels
+
+
 def draw_with(own=True, replace=False, others="rest", order=np.sort, seed=None):
     """A draw of lesson 09 with one thing wrong with it."""
 
@@ -482,6 +519,68 @@ WRONG_ANSWERS = [
     ),
     ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, 0.7)], "should be"),
     ("07", "identified", [lambda q, g, n, t: identify_by()(q, g, n, t)[:2]], "has shape"),
+    ("06", "room_and_gap", [(36 - 0.3) / 2, 0.3], "in radians and 36 in degrees"),
+    ("06", "room_and_gap", [18, 0], "without a margin"),
+    ("06", "room_and_gap", [36 - np.degrees(0.3), 17.2], "stand still"),
+    ("06", "room_and_gap", [(36 + np.degrees(0.3)) / 2, 17.2], "a bonus"),
+    ("06", "room_and_gap", [9, 18], "solve"),
+    ("06", "room_and_gap", [9.41, 0.3], "asks for degrees"),
+    ("06", "room_and_gap", [9.41, 26.6], "both sides"),
+    ("06", "room_and_gap", [9.41, 12], "both classes leave"),
+    ("06", "logits", [lambda y, c, m, s: s * np.cos(np.arccos(c) + m)], "every class"),
+    (
+        "06",
+        "logits",
+        [lambda *args: arcface_logits(*args, at=lambda c: c.argmax(axis=1))],
+        "Which column",
+    ),
+    ("06", "logits", [lambda *args: arcface_logits(*args, sign=-1)], "minus m"),
+    ("06", "logits", [lambda *args: arcface_logits(*args, unit=np.pi / 180)], "in radians already"),
+    ("06", "logits", [lambda y, c, m, s: arcface_logits(y, c, m, 1)], "the scale is missing"),
+    (
+        "06",
+        "logits",
+        [lambda y, c, m, s: arcface_logits(y, c, m, 1, others=s)],
+        "missing on the label's",
+    ),
+    ("06", "logits", [lambda *args: arcface_logits(*args, unit=2)], "should be"),
+    ("06", "logits", [lambda *args: arcface_logits(*args, clip=False)], "clip to"),
+    ("06", "logits", [in_place], "work on a copy"),
+    ("06", "logits", [lambda y, c, m, s: s * (c - m * np.eye(3)[y])], "that is CosFace"),
+    ("06", "logits", [lambda *args: arcface_logits(*args)[0]], "has shape"),
+    ("06", "gradient", [lambda *args: gradient_in_x(*args, sign=-1)], "the sign"),
+    ("06", "gradient", [lambda *args: gradient_in_x(*args, slope=lambda t, m: 1)], "detached"),
+    ("06", "gradient", [lambda *args: gradient_in_x(*args, length_power=0)], "divide by"),
+    ("06", "gradient", [lambda *args: gradient_in_x(*args, along=0)], "points along w"),
+    (
+        "06",
+        "gradient",
+        [lambda *args: gradient_in_x(*args, slope=lambda t, m: np.sin(t + m))],
+        "chain rule",
+    ),
+    ("06", "gradient", [lambda *args: gradient_in_x(*args, along=0.5)], "a part along x"),
+    ("06", "gradient", [lambda x, w, m: gradient_in_x(x, w, 2 * m)], "two factors"),
+    ("06", "gradient", [lambda x, w, m: np.cos(np.arccos(x @ w) + m)], "has shape"),
+    ("06", "repaired_loss", [lambda *args: arcface_loss(*args, select=columns_of)], "all labels"),
+    (
+        "06",
+        "repaired_loss",
+        [lambda *args: arcface_loss(*args, reduce=lambda v: v.sum(axis=1))],
+        "sums over all classes",
+    ),
+    (
+        "06",
+        "repaired_loss",
+        [
+            lambda *args: arcface_loss(
+                *args, select=columns_of, reduce=lambda v: v.sum(axis=1), clip=False
+            )
+        ],
+        "nothing about the sum",
+    ),
+    ("06", "repaired_loss", [lambda *args: arcface_loss(*args, clip=False)], "clip before"),
+    ("06", "repaired_loss", [lambda *args: arcface_loss(*args).mean()], "one loss for each"),
+    ("06", "repaired_loss", [lambda y, c, m, s: arcface_loss(y, c, -m, s)], "should be"),
     ("09", "logits_memory", [2.56, 2.56], "their gradient"),
     ("09", "logits_memory", [0.08, 0.04], "the batch counts"),
     ("09", "logits_memory", [327.68, 655.36], "a 64th of the classes"),

@@ -255,3 +255,20 @@ def test_ranges_go_from_the_lowest_seed_to_the_highest_with_the_mean_on_them():
     assert ax.get_ylim() == (1.5, -0.5)  # the first row is on top
     assert ax.lines[2].get_marker() != ax.lines[5].get_marker()
     assert ax.get_legend_handles_labels()[1] == ["one", "two"]
+
+
+def test_pulls_on_arcs_start_at_the_images_and_are_drawn_to_one_scale():
+    offsets = np.array([-10, 10, 20])
+    sideways = np.stack([-np.sin(np.radians(offsets)), np.cos(np.radians(offsets))], axis=1)
+    pulls = {"weak": -np.sign(offsets)[:, None] * sideways, "strong": -2 * sideways}
+    _, ax = plots.new_figure("arcs")
+    plots.plot_pulls_on_arcs(ax, pulls, offsets)
+    weak, strong = (c for c in ax.collections if isinstance(c, matplotlib.quiver.Quiver))
+    lengths = [np.hypot(arrows.U, arrows.V) for arrows in (weak, strong)]
+    assert np.allclose(lengths[0], lengths[0][0])
+    assert np.allclose(lengths[1], 2 * lengths[0])
+    assert np.allclose(np.hypot(*strong.get_offsets().T), 1)
+    # class 0 is at the top: what is 10 degrees to either side is pulled back to the middle
+    assert np.allclose(weak.get_offsets()[:2, 0], -1.2 * np.sin(np.radians(offsets[:2])))
+    assert weak.U[0] < 0 < weak.U[1]
+    assert {"weak", "strong"} <= {text.get_text() for text in ax.texts}
