@@ -73,7 +73,7 @@ class DecisionBoundaries(Panel):
         half = np.radians(self.value("apart")) / 2
         weights = np.pi / 2 + np.array([half, -half])
         for column, (title, margins) in enumerate(self.losses().items()):
-            self.axes[0][column].set_title(title)
+            self.axes[0][column].title.set_text(title)
             self._move_plane(column, margins)
             self._move_circle(column, margins, weights)
 
@@ -97,7 +97,7 @@ class DecisionBoundaries(Panel):
         between = np.abs(AROUND - np.pi / 2) <= weights[0] - np.pi / 2
         free = between & ~content[0] & ~content[1]
         gap = np.degrees(free.sum() * (AROUND[1] - AROUND[0]))
-        self.axes[1][column].set_title(f"gap {gap:.0f}°")
+        self.axes[1][column].title.set_text(f"gap {gap:.0f}°")
 
 
 def _filled(ax, label):

@@ -125,7 +125,7 @@ class CirclePlayground(Panel):
             number.set_text(f"{chance:.2f}")
             number.set_y(chance + 0.01)
         way = "counter-clockwise" if push > 0 else "clockwise"
-        self.axes[1].set_title(f"loss {loss:.2f}, pushed {way}: {abs(push):.2f} per radian")
+        self.axes[1].title.set_text(f"loss {loss:.2f}, pushed {way}: {abs(push):.2f} per radian")
 
     def _move_push(self, image, strength):
         """An arrow along the circle, outside it, as long as the push is strong (at most 60°)."""

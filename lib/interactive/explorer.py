@@ -140,7 +140,7 @@ class MarginExplorer(Panel):
             curve.set_ydata(function(THETA))
             dot.set_data([self.value("angle")], [float(function(angle))])
             line.set_xdata([self.value("angle")] * 2)
-            ax.set_title(f"{float(function(angle)):.3f} at {self.value('angle')}°")
+            ax.title.set_text(f"{float(function(angle)):.3f} at {self.value('angle')}°")
         self._show_others(margins)
         self._fit_axes(margins)
 

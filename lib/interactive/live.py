@@ -269,7 +269,7 @@ class Playback(Panel):
             self._move_plane(moment)
         else:
             self._move_sphere(moment)
-        self.axes[0].set_title(f"embeddings after {epoch:.3g} epochs")
+        self.axes[0].title.set_text(f"embeddings after {epoch:.3g} epochs")
         scores = np.array(self.record.scores).T
         for name, values in zip(SCORES, scores, strict=True):
             self.curves[name].set_data(self.record.epochs, values)

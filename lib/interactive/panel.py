@@ -18,7 +18,8 @@ class Panel:
     """A figure with controls under it, which a notebook shows when it is a cell's last value.
 
     A subclass draws its artists in `__init__` and ends with `self.ready()`; its `update` moves
-    them to where the controls say.
+    them to where the controls say. A title is set by `title.set_text`, since `set_title` would
+    look for its place again, in each picture.
 
     Args:
         name: of the figure, unique in the notebook; it is made anew under the same name.
@@ -43,7 +44,9 @@ class Panel:
         Call it when labels and titles are as wide as they get.
         """
         self.fig.canvas.draw()
-        self.fig.set_layout_engine("none")  # laying out takes longer than drawing
+        self.fig.set_layout_engine("none")
+        for ax in self.fig.axes:
+            _fix_labels(ax)
         self.update()
         self.box = None
         if plots.is_live(self.fig):
@@ -109,6 +112,16 @@ class Panel:
         plt.close(self.fig)
         if _open_panels.get(self.name) is self:
             del _open_panels[self.name]
+
+
+def _fix_labels(ax):
+    """Leave title and axis labels where they are: to place them takes longer than to draw them."""
+    ax.set_title(ax.get_title(), y=ax.title.get_position()[1])
+    if hasattr(ax, "zaxis"):
+        return  # in 3-D the labels turn with the axes
+    for axis in (ax.xaxis, ax.yaxis):
+        place = axis.label.get_transform().transform(axis.label.get_position())
+        axis.set_label_coords(*ax.transAxes.inverted().transform(place))
 
 
 def _close_all(widget):

@@ -148,19 +148,19 @@ class RoomForClasses(Panel):
         if fits is None and self.apart >= needed:
             fits = True  # here is an arrangement in which they do
         verdict = {True: "fit", False: "do NOT fit", None: "may fit"}[fits]
-        self.axes[0].set_title(f"{classes} classes {verdict}")
+        self.axes[0].title.set_text(f"{classes} classes {verdict}")
         self.needed.set_ydata([math.degrees(min(needed, math.radians(200)))] * 2)
         self.angle_dot.set_data([classes], [math.degrees(self.apart)])
         most = most_classes(dim, needed)
         known = (
             f"{most} or more" if most == MOST else f"{'at most' if dim == 2 else 'about'} {most}"
         )
-        self.axes[1].set_title(f"room for {known} classes")
+        self.axes[1].title.set_text(f"room for {known} classes")
         floors = [self.answer(int(c)).loss_floor for c in self.counts]
         self.floor_curve.set_ydata(np.maximum(floors, 1e-12))
         self.floor_dot.set_data([classes], [max(answer.loss_floor, 1e-12)])
         kind = "" if answer.exact else "≥ "
-        self.axes[2].set_title(f"at C = {classes}: {kind}{answer.loss_floor:.3g}")
+        self.axes[2].title.set_text(f"at C = {classes}: {kind}{answer.loss_floor:.3g}")
 
     def _move_circle(self, classes):
         directions = 2 * np.pi * np.arange(classes) / classes

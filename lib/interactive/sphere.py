@@ -5,12 +5,14 @@ import matplotlib.pyplot as plt
 from .. import plots
 from .panel import Panel, slider
 
+MOST = 500  # points: a slider must not wait for the drawing
+
 
 class Sphere(Panel):
     """The directions of 3-D embeddings and class weights on the unit sphere.
 
     Args:
-        embeddings: (N, 3).
+        embeddings: (N, 3); of more than 500 only an even part is drawn.
         labels: (N,) class numbers 0 to 9.
         weights: (3, C) class weights, or None.
         around, up: where it is seen from at first: azimuth and elevation, in degrees.
@@ -25,6 +27,8 @@ class Sphere(Panel):
             "around": slider("turn around", "degrees", -180, 180, around),
             "up": slider("look from above", "degrees", -90, 90, up),
         }
+        every = -(-len(embeddings) // MOST)
+        embeddings, labels = embeddings[::every], labels[::every]
         alt = (
             f"{len(embeddings)} embeddings as digits on the unit sphere, turned by {around} "
             f"degrees and seen from {up} degrees above, with arrows for the class weights."

@@ -1,0 +1,464 @@
+"""The interactive figures: their numbers against `lib.losses`, and that use leaks nothing."""
+
+import base64
+import gc
+import io
+import tracemalloc
+
+from lib import data, evaluation, interactive, plots, training
+from lib.backbones import build_backbone
+from lib.feasibility import feasibility, largest_angle
+from lib.interactive import curves, explorer, room
+from lib.losses import MarginLoss, margin_logit
+
+import ipywidgets
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import tensorflow as tf
+from matplotlib.backend_bases import MouseEvent
+from PIL import Image
+
+MARGINS = [(1, 0, 0), (2, 0, 0), (4, 0, 0), (1, 0.5, 0), (1, 0, 0.35), (1, 0.3, 0.2)]
+MARGINS += [(0.9, 0.4, 0.15), (1.35, 0.2, 0.1)]
+THETA = np.linspace(0.002, np.pi - 0.002, 1501)
+BACKENDS = {"still": "agg", "live": "module://ipympl.backend_nbagg"}
+
+
+# --- the numbers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("margins", MARGINS)
+def test_target_and_pull_are_those_of_the_losses(margins):
+    cosines = tf.constant(np.cos(THETA))
+    with tf.GradientTape() as tape:
+        tape.watch(cosines)
+        logits = margin_logit(cosines, *margins)
+    pull = np.asarray(tape.gradient(logits, cosines)) * np.sin(THETA)
+    assert np.allclose(curves.target_cosine(THETA, *margins), logits, atol=2e-6)
+    assert np.allclose(curves.pull(THETA, *margins), pull, atol=1e-5)
+
+
+@pytest.mark.parametrize("margins", MARGINS)
+def test_probability_is_that_of_the_loss(margins):
+    cosines = np.concatenate([np.cos(THETA)[:, None], np.zeros((len(THETA), 9))], axis=1)
+    loss = MarginLoss(*margins, scale=16, reduction=None)(np.zeros(len(THETA)), cosines)
+    assert np.allclose(curves.probability(THETA, *margins, scale=16), np.exp(-loss), atol=1e-6)
+
+
+def test_probability_does_not_overflow():
+    extreme = curves.probability(np.array([0.0, np.pi]), m1=4, scale=128)
+    assert np.array_equal(extreme, [1, 0])
+
+
+@pytest.mark.parametrize("rule", curves.PAST_PI)
+def test_other_code_agrees_up_to_pi_and_its_pull_is_minus_its_slope(rule):
+    theta = np.linspace(0, np.pi, 20_001)
+    other = curves.target_cosine_elsewhere(theta, 0.5, 0.1, rule)
+    below = theta + 0.5 <= np.pi
+    assert np.allclose(other[below], curves.target_cosine(theta, 1, 0.5, 0.1)[below])
+    middles = (theta[1:] + theta[:-1]) / 2
+    smooth = np.abs(middles + 0.5 - np.pi) > 1e-3
+    slope = -np.diff(other) / np.diff(theta)
+    pull = curves.pull_elsewhere(middles, 0.5, rule)
+    assert np.allclose(slope[smooth], pull[smooth], atol=1e-4)
+
+
+def test_what_other_code_does_beyond_pi():
+    theta = np.linspace(np.pi - 0.5 + 1e-9, np.pi, 1001)
+    wraps, drops, mirrors = (
+        curves.target_cosine_elsewhere(theta, 0.5, rule=rule) for rule in curves.PAST_PI
+    )
+    assert np.all(np.diff(wraps) > 0)
+    assert drops[0] - -1 == pytest.approx(-0.117, abs=5e-4)  # where the cosine has come to −1
+    assert np.allclose(mirrors, curves.target_cosine(theta, 1, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("margins", "expected"),
+    [
+        ((1, 0, 0), lambda theta: theta),
+        ((2, 0, 0), lambda theta: 2 * theta),
+        ((1, 0.3, 0), lambda theta: theta + 0.3),
+        ((1, 0, 0.2), lambda theta: np.arccos(np.maximum(np.cos(theta) - 0.2, -1))),
+    ],
+)
+def test_borders_in_closed_form(margins, expected):
+    theta = np.linspace(0, 1.2, 201)
+    assert np.allclose(curves.border(theta, *margins), expected(theta))
+
+
+def test_no_angle_is_enough_where_the_target_falls_below_minus_one():
+    assert np.isnan(curves.border(np.pi, 1, 0, 0.2))
+    assert np.isnan(curves.border(2.0, 2, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("margins", "gap"), [((1, 0, 0), 0), ((1, 0.3, 0), 0.3), ((2, 0, 0), 1 / 3), ((4, 0, 0), 0.6)]
+)
+def test_the_gap_between_two_classes_on_the_circle(margins, gap):
+    """ArcFace's gap is its margin; SphereFace's is (m − 1)/(m + 1) of the angle, here 1 radian."""
+    around = np.linspace(0, 1, 100_001)
+    first = curves.content_on_circle(around, 0.0, np.array([1.0]), *margins)
+    second = curves.content_on_circle(around, 1.0, np.array([0.0]), *margins)
+    assert np.mean(~first & ~second) == pytest.approx(gap, abs=1e-4)
+
+
+@pytest.mark.parametrize("margins", MARGINS)
+@pytest.mark.parametrize("sample", [0.1, 0.7, 2.0, 4.0, 6.0])
+def test_the_push_is_minus_the_gradient_of_the_loss(margins, sample):
+    weights = np.array([0.0, 1.2, 2.4, 4.5])
+    angle = tf.constant(sample, dtype="float64")
+    with tf.GradientTape() as tape:
+        tape.watch(angle)
+        cosines = tf.cos(angle - weights)[None]
+        loss = MarginLoss(*margins, scale=4)(np.array([0]), cosines)
+    setting = dict(zip(("m1", "m2", "m3"), margins, strict=True), scale=4)
+    logits = curves.logits_on_circle(sample, weights, 0, **setting)
+    assert -np.log(curves.softmax(logits)[0]) == pytest.approx(float(loss), rel=1e-5)
+    push = curves.push_on_circle(sample, weights, 0, **setting)
+    assert push == pytest.approx(-float(tape.gradient(loss, angle)), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6, 7, 12, 25, 40])
+def test_points_spread_on_the_sphere_nearly_as_far_as_they_can(count):
+    points = room.spread_on_sphere(count)
+    assert np.allclose(np.linalg.norm(points, axis=1), 1)
+    low, high = largest_angle(count, 3)
+    found = room.smallest_angle(points)
+    assert low - 0.01 <= found <= high + 1e-6
+    assert found > 0.85 * high
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.1, 0.3])
+def test_most_classes_are_those_that_are_feasible(margin):
+    needed = feasibility(2, 2, 16, m3=margin).angle_needed
+    most = room.most_classes(2, needed)
+    assert feasibility(most, 2, 16, m3=margin).attainable
+    assert not feasibility(most + 1, 2, 16, m3=margin).attainable
+
+
+def test_content_reaches_half_the_way_less_half_of_arcfaces_margin():
+    assert room.content_radius(1.0, 0.0, 0.0) == pytest.approx(0.5, abs=1e-3)
+    assert room.content_radius(1.0, 0.4, 0.0) == pytest.approx(0.3, abs=1e-3)
+    assert room.content_radius(0.3, 0.4, 0.0) is None
+
+
+# --- the figures ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with plt.rc_context():
+        plt.switch_backend(BACKENDS[request.param])
+        yield request.param
+        plt.close("all")
+        interactive.panel._open_panels.clear()
+    plt.switch_backend("agg")
+
+
+def small_record(dim=2, moments=5):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    record = interactive.TrainingRecord(labels)
+    for moment in range(moments):
+        record.epochs.append(moment / 2)
+        record.embeddings.append(rng.normal(size=(60, dim)))
+        record.weights.append(rng.normal(size=(dim, 10)))
+        record.scores.append(tuple(rng.random(5)))
+    return record
+
+
+def sphere():
+    rng = np.random.default_rng(0)
+    return interactive.Sphere(
+        rng.normal(size=(60, 3)), np.arange(60) % 10, rng.normal(size=(3, 10))
+    )
+
+
+def scatter():
+    rng = np.random.default_rng(0)
+    images = rng.random((60, 28, 28, 1))
+    return interactive.Scatter(rng.normal(size=(60, 2)), np.arange(60) % 10, images)
+
+
+FIGURES = {
+    "margins": (interactive.MarginExplorer, "m2", (0.1, 0.7)),
+    "borders": (interactive.DecisionBoundaries, "m3", (0.1, 0.3)),
+    "circle": (lambda: interactive.CirclePlayground(5, m2=0.2), "direction", (30, 100)),
+    "room": (interactive.RoomForClasses, "classes", (8, 14)),
+    "sphere": (sphere, "around", (20, 70)),
+    "scatter": (scatter, "point", (3, 44)),
+    "playback": (lambda: interactive.Playback(small_record()), "moment", (1, 3)),
+    "playback, 3-D": (lambda: interactive.Playback(small_record(3)), "moment", (0, 2)),
+}
+
+
+def picture(panel):
+    return np.asarray(Image.open(io.BytesIO(panel.still())))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_control_changes_the_picture(backend, name):
+    make, control, values = FIGURES[name]
+    panel = make()
+    pictures = []
+    for value in (*values, values[0]):
+        panel.controls[control].value = value
+        pictures.append(picture(panel))
+    assert (pictures[0] != pictures[1]).any()
+    assert np.array_equal(pictures[0], pictures[2])  # it depends on the controls alone
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_notebook_gets_a_still_with_its_description(backend, name):
+    panel = FIGURES[name][0]()
+    data_of, metadata = panel._repr_mimebundle_()
+    assert Image.open(io.BytesIO(base64.b64decode(data_of["image/png"]))).width > 400
+    assert len(metadata["image/png"]["alt"].split()) > 10
+    assert data_of["text/plain"] == metadata["image/png"]["alt"]
+    has_view = "application/vnd.jupyter.widget-view+json" in data_of
+    assert has_view == (backend == "live")
+    assert set(data_of) <= {
+        "image/png",
+        "text/plain",
+        "application/vnd.jupyter.widget-view+json",
+    }
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_slider_says_its_unit(backend, name):
+    for control in FIGURES[name][0]().controls.values():
+        if isinstance(control, ipywidgets.IntSlider | ipywidgets.FloatSlider):
+            assert control.description.endswith(")"), control.description
+            assert " (" in control.description
+
+
+def alive():
+    """What a figure may leave behind: figures, widgets, and the callbacks of the last figure."""
+    gc.collect()
+    figures = [plt.figure(number) for number in plt.get_fignums()]
+    callbacks = sum(
+        len(handlers)
+        for figure in figures
+        for handlers in figure._canvas_callbacks.callbacks.values()
+    )
+    artists = sum(len(figure.findobj()) for figure in figures)
+    return len(figures), len(ipywidgets.widgets.widget._instances), callbacks, artists
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_two_hundred_moves_leave_nothing_behind(backend, name, monkeypatch):
+    make, control, values = FIGURES[name]
+    panel = make()
+    monkeypatch.setattr(panel.fig.canvas, "draw_idle", lambda: None)  # one in forty is drawn
+    for value in (*values, *values):  # fills caches of fonts and of moments
+        panel.controls[control].value = value
+        panel.fig.canvas.draw()
+    before = alive()
+    tracemalloc.start()
+    panel.fig.canvas.draw()
+    memory = tracemalloc.get_traced_memory()[0]
+    for step in range(200):
+        panel.controls[control].value = values[step % 2]
+        if step % 40 == 0:
+            panel.fig.canvas.draw()
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - memory
+    tracemalloc.stop()
+    assert alive() == before
+    assert grown < 300_000, f"{grown} bytes"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("backend", ["live"], indirect=True)
+def test_ten_runs_of_a_cell_leave_one_figure(backend, name):
+    make = FIGURES[name][0]
+    make()
+    once = alive()
+    for _ in range(9):
+        panel = make()
+    assert alive() == once
+    panel.close()
+    assert alive()[0] == 0
+
+
+def test_a_live_figure_is_drawn_while_the_kernel_is_busy(backend):
+    panel = interactive.MarginExplorer()
+    if backend == "live":
+        assert panel.fig.canvas.syncing_data_url is False
+        assert panel.fig.canvas.header_visible is False
+
+
+def test_a_preset_sets_all_margins_and_a_margin_ends_the_preset(backend):
+    panel = interactive.MarginExplorer("NormFace")
+    panel.controls["preset"].value = "combined (0.9, 0.4, 0.15)"
+    assert panel.margins() == (0.9, 0.4, 0.15)
+    assert panel.value("s") == 64
+    panel.controls["m2"].value = 0.2
+    assert panel.value("preset") == explorer.OWN_SETTING
+    assert "lib refuses" in panel.setting.get_text()
+    with pytest.raises(ValueError, match="m2 >= "):
+        MarginLoss(*panel.margins())
+    panel.controls["m2"].value = 0.4
+    assert "lib refuses" not in panel.setting.get_text()
+
+
+def test_an_unknown_preset_lists_the_known():
+    with pytest.raises(ValueError, match="ArcFace, m 0.5"):
+        interactive.MarginExplorer("ArcFace")
+
+
+def test_every_preset_is_a_loss():
+    for m1, m2, m3, scale in explorer.PRESETS.values():
+        MarginLoss(m1, m2, m3, scale)
+
+
+def mouse(panel, kind, point):
+    x, y = panel.axes[0].transData.transform(point)
+    button = None if kind == "motion_notify_event" else 1
+    MouseEvent(kind, panel.fig.canvas, x, y, button)._process()
+
+
+def drag(panel, start, end):
+    mouse(panel, "button_press_event", start)
+    mouse(panel, "motion_notify_event", end)
+    mouse(panel, "button_release_event", end)
+
+
+def on_circle(degrees):
+    return np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+
+
+def test_the_image_and_the_weights_are_dragged_along_the_circle(backend):
+    panel = interactive.CirclePlayground(5, image=25)
+    drag(panel, on_circle(25), on_circle(50))
+    assert panel.value("what") == "the image"
+    assert panel.value("direction") == 50
+    drag(panel, on_circle(72), on_circle(100))
+    assert panel.value("what") == 1
+    assert panel.directions[1] == pytest.approx(np.radians(100))
+    assert panel.directions["the image"] == pytest.approx(np.radians(50))
+    drag(panel, (0.1, 0.1), on_circle(10))  # nothing there to grab
+    assert panel.value("direction") == 100
+
+
+def test_the_keyboard_moves_what_is_chosen(backend):
+    panel = interactive.CirclePlayground(3)
+    panel.controls["what"].value = 2
+    assert panel.value("direction") == 240
+    panel.controls["direction"].value = 300
+    assert panel.directions[2] == pytest.approx(np.radians(300))
+    assert panel.directions["the image"] == pytest.approx(np.radians(25))
+
+
+def test_the_verdict_on_the_circle_is_that_of_feasibility(backend):
+    panel = interactive.RoomForClasses(classes=10, m3=0.1)
+    assert panel.axes[0].get_title() == "10 classes fit"
+    panel.controls["m3"].value = 0.35
+    assert panel.axes[0].get_title() == "10 classes do NOT fit"
+    floor = feasibility(10, 2, 16, m3=0.35).loss_floor
+    assert panel.floor_dot.get_ydata()[0] == pytest.approx(floor)
+
+
+def test_the_sphere_stays_upright_and_the_sliders_follow_the_mouse(backend):
+    panel = sphere()
+    assert plt.rcParams["axes3d.mouserotationstyle"] == "azel"
+    panel.axes.view_init(elev=33, azim=200)
+    MouseEvent("button_release_event", panel.fig.canvas, 5, 5, 1)._process()
+    assert (panel.value("around"), panel.value("up")) == (-160, 33)
+    assert panel.axes.roll == 0
+
+
+def test_the_pointer_shows_its_digit_and_the_slider_zooms_to_it(backend):
+    panel = scatter()
+    panel.fig.canvas.draw()
+    x, y = panel.axes.transData.transform(panel.points[7])
+    MouseEvent("motion_notify_event", panel.fig.canvas, x, y)._process()
+    assert panel.value("point") == 7
+    assert np.array_equal(panel.picture.get_data(), panel.images[7].squeeze())
+    panel.controls["zoom"].value = 5.0
+    assert np.mean(panel.axes.get_xlim()) == pytest.approx(panel.points[7, 0])
+    panel.controls["digit"].value = 3
+    assert [c.get_visible() for c in panel.axes.collections].count(True) == 1
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def some_digits():
+    digits = data.load_digits("lesson")
+    few = slice(None, None, 10)
+    parts = {name: getattr(digits, name)[few] for name in vars(digits) if name != "name"}
+    return data.Digits(name="lesson", **parts)
+
+
+def trained(digits, callbacks=(), dim=2):
+    training.set_seed(0)
+    backbone = build_backbone(dim)
+    head = training.warm_up(backbone, digits, epochs=1, verbose=False, callbacks=callbacks)
+    model = keras.Sequential([backbone, head])
+    loss = MarginLoss(m2=0.2, scale=16)
+    training.train(model, digits, loss, epochs=2, verbose=False, callbacks=callbacks)
+    return model
+
+
+def test_a_training_that_is_watched_gives_the_same_weights(some_digits):
+    plain = trained(some_digits)
+    live = interactive.LiveTraining(some_digits)
+    recorder = interactive.Recorder(some_digits, count=50, steps=(0, 10, 20, 30))
+    watched = trained(some_digits, [live, recorder])
+    for ours, theirs in zip(watched.get_weights(), plain.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+
+    assert live.record.epochs == [0, 1, 2, 3]  # the warm-up counts
+    assert np.array_equal(
+        live.record.embeddings[-1], evaluation.embed(plain.layers[0], some_digits.x_test)
+    )
+    board = evaluation.evaluate_model(plain, some_digits)
+    assert live.record.scores[-1] == pytest.approx(tuple(vars(board).values()))
+    assert np.array_equal(live.record.weights[-1], plain.layers[-1].kernel)
+    assert live.panel.value("moment") == 3
+    # 2,000 images are 16 steps an epoch, and a callback is told every ten steps and at its end
+    assert recorder.record.epochs == [0, 10 / 16, 1 + 10 / 16, 2]
+    assert recorder.record.embeddings[-1].shape == (50, 2)
+
+
+def test_the_picture_of_a_training_is_shown_once_and_ends_with_the_last_state(
+    some_digits, monkeypatch
+):
+    shown = []
+
+    class Handle:
+        def update(self, panel):
+            shown.append(("update", panel.value("moment")))
+
+    def display(panel, display_id):
+        shown.append(("display", panel.value("moment")))
+        return Handle()
+
+    monkeypatch.setattr(interactive.live, "display", display)
+    monkeypatch.setattr(plots, "is_live", lambda fig: False)
+    trained(some_digits, [interactive.LiveTraining(some_digits)], dim=3)
+    assert shown[0] == ("display", 0)
+    assert shown[-1] == ("update", 3)
+    assert {kind for kind, _ in shown[1:]} == {"update"}
+
+
+def test_a_record_is_the_same_after_saving(tmp_path):
+    record = small_record()
+    record.save("x", tmp_path)
+    again = interactive.TrainingRecord.load("x", tmp_path)
+    assert np.array_equal(again.labels, record.labels)
+    assert again.epochs == record.epochs
+    assert np.allclose(again.embeddings, record.embeddings, rtol=1e-3, atol=1e-4)
+    assert np.allclose(again.scores, record.scores)
+    with pytest.raises(FileNotFoundError, match="Recorded are: x"):
+        interactive.TrainingRecord.load("y", tmp_path)
+
+
+def test_only_what_can_be_drawn_is_played_back():
+    with pytest.raises(ValueError, match="embedding_dim=2 or 3"):
+        interactive.Playback(small_record(dim=20))
