@@ -11,6 +11,7 @@ import keras
 from . import losses, models, training
 from .backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
 from .layers import CosineHead, ModifiedSoftmaxHead
+from .partial_fc import PartialFCModel
 
 
 def softmax(digits, num_classes=10, embedding_dim=2, verbose=True):
@@ -98,6 +99,67 @@ def center(digits, weight, num_classes=10, embedding_dim=2, verbose=True):
     backbone = build_backbone(embedding_dim)
     model = models.CenterLossModel(backbone, keras.layers.Dense(num_classes, name="head"), weight)
     training.train(model, digits, losses.softmax_cross_entropy, verbose=verbose)
+    return model
+
+
+# --- glyph identities -----------------------------------------------------------------------------
+
+
+def glyph_softmax(glyphs, num_classes, embedding_dim=64, epochs=10, verbose=True):
+    """Plain softmax on glyph identities: a Dense head with bias, and cross-entropy.
+
+    Args:
+        glyphs: a `lib.glyphs.GlyphSet` to train on.
+        num_classes: how many identities it has.
+        embedding_dim: of the backbone.
+        epochs: the whole budget, the same in lesson and full mode.
+        verbose: print a line for each epoch.
+    """
+    model = training.build_softmax_model(num_classes, embedding_dim)
+    training.train(model, glyphs, losses.softmax_cross_entropy, epochs, verbose=verbose)
+    return model
+
+
+def glyph_margin(
+    glyphs,
+    loss,
+    options,
+    num_classes,
+    embedding_dim=64,
+    epochs=10,
+    warmup_epochs=2,
+    verbose=True,
+):
+    """A cosine head and one of the margin losses on glyph identities, after a warm-up.
+
+    Args:
+        glyphs, num_classes, embedding_dim, verbose: as for `glyph_softmax`.
+        loss, options: as for `margin`.
+        epochs: the whole budget; the warm-up is a part of it.
+        warmup_epochs: how many of them are plain softmax.
+    """
+    backbone = build_backbone(embedding_dim)
+    head = training.warm_up(backbone, glyphs, num_classes, warmup_epochs, verbose)
+    model = keras.Sequential([backbone, head])
+    loss = getattr(losses, loss)(**options)
+    training.train(model, glyphs, loss, epochs - warmup_epochs, verbose=verbose)
+    return model
+
+
+def glyph_partial(
+    glyphs, share, loss, options, num_classes, embedding_dim=64, epochs=10, verbose=True
+):
+    """A margin loss on glyph identities with Partial FC from the first step on, no warm-up.
+
+    Args:
+        glyphs, num_classes, embedding_dim, verbose: as for `glyph_softmax`.
+        share: of the classes in each training step; 1 is the plain cosine head.
+        loss, options: as for `margin`.
+        epochs: the whole budget.
+    """
+    backbone = build_backbone(embedding_dim)
+    model = PartialFCModel(backbone, CosineHead(num_classes, name="head"), share)
+    training.train(model, glyphs, getattr(losses, loss)(**options), epochs, verbose=verbose)
     return model
 
 

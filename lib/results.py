@@ -23,7 +23,7 @@ import numpy as np
 from . import evaluation
 from .data import course_mode, load_digits
 from .fingerprint import fingerprint
-from .runs import DEMO_RUNS, MAPPED_RUNS, RUNS
+from .runs import DEMO_RUNS, MAPPED_RUNS, RUNS, GlyphRun
 
 RESULTS_FILE = Path(__file__).resolve().parent.parent / "data" / "results.json"
 
@@ -101,9 +101,10 @@ def is_current(name, entry):
 
 def run_fingerprint(run):
     """A hash of the run's settings and of all code in `lib` that its numbers come from."""
+    glyphs = isinstance(run, GlyphRun)
     roots = [
         ("runs", type(run).__name__),
-        ("data", "load_digits"),
+        ("glyphs", "load_glyphs") if glyphs else ("data", "load_digits"),
         ("recipes", run.recipe),
     ]
     if "loss" in run.settings:
@@ -127,18 +128,19 @@ def record_all(mode=None, names=None, path=RESULTS_FILE):
         print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
         for seed in missing:
             digits = digits or load_digits(mode)
+            data = run.load_data() if isinstance(run, GlyphRun) else digits
             started = time.perf_counter()
             keras.utils.clear_session()  # else each trained model stays in memory
-            model = run.train(seed, digits)
+            model = run.train(seed, data)
             seconds = round(time.perf_counter() - started, 1)
-            row = run.score(model, digits)
+            row = run.score(model, data)
             entry["rows"][str(seed)] = {key: round(float(v), 6) for key, v in row.items()}
             entry["train_seconds"][str(seed)] = seconds
             results = read_results(path)
             results.setdefault(mode, {})[name] = entry | _summary(entry["rows"])
             # before the row: what has a row is not trained again
             if name in MAPPED_RUNS and seed == run.seeds[0]:
-                _keep_embeddings(model, digits, _embeddings_file(name, mode, path.parent))
+                _keep_embeddings(model, data, _embeddings_file(name, mode, path.parent))
             write_results(results, path)
             print(f"  seed {seed}: {seconds} s, {entry['rows'][str(seed)]}", flush=True)
 

@@ -5,7 +5,8 @@ A run of the digits is one line here: the recipe of `lib.recipes` that trains it
 
 from dataclasses import asdict, dataclass, field
 
-from . import evaluation, recipes, training
+from . import evaluation, recipes, training, verification
+from .glyphs import load_glyphs
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -62,6 +63,40 @@ class DistanceRun(Run):
         )
         last_eer = {"distance_eer_5_to_9": last_scores["distance_eer"]}
         return super().score(model, digits) | seen_scores | last_eer
+
+
+@dataclass(frozen=True)
+class GlyphRun(Run):
+    """A run on glyph identities, scored on those never seen in training.
+
+    `num_classes` is the number of identities it trains on; None for all of them.
+    """
+
+    num_classes: int | None = None
+    seeds: tuple = (0, 1, 2)
+
+    def load_data(self):
+        """What `train` and `score` take: the glyphs, the same in lesson and in full mode."""
+        return load_glyphs()
+
+    def train(self, seed, glyphs):
+        """A model of this run, trained on the first `num_classes` of the training identities."""
+        training.set_seed(seed)
+        seen = self._seen(glyphs)
+        recipe = getattr(recipes, self.recipe)
+        return recipe(seen, num_classes=len(seen.characters), verbose=False, **self.settings)
+
+    def score(self, model, glyphs):
+        """Verification and identification of the unseen, and accuracy on the training images."""
+        seen, unseen = self._seen(glyphs), glyphs.unseen
+        logits = evaluation.embed(model, seen.images)  # of the whole model: what the head says
+        accuracy = float((logits.argmax(axis=1) == seen.labels).mean())
+        embeddings = evaluation.embed(evaluation.backbone_of(model), unseen.images)
+        scores = verification.open_set_scores(embeddings, unseen.labels)
+        return {"train_accuracy": accuracy} | scores
+
+    def _seen(self, glyphs):
+        return glyphs.train if self.num_classes is None else glyphs.train.first(self.num_classes)
 
 
 RUNS = {
@@ -274,6 +309,45 @@ for dim, cosface_m, arcface_m, combined in (
             {"m1": m1, "m2": m2, "m3": m3},
             **room,
         )
+
+
+# Identities never seen: five losses with all identities to train on, and two of them with fewer.
+# Fewer identities have fewer images; they get more epochs, so that every model makes as many steps.
+GLYPH_LOSSES = {
+    "softmax": ("softmax", None, {}),
+    "normface": ("NormFace", "NormFaceLoss", {}),
+    "cosface": ("CosFace, m 0.35", "CosFaceLoss", {"margin": 0.35}),
+    "arcface": ("ArcFace, m 0.5", "ArcFaceLoss", {"margin": 0.5}),
+    "combined": ("combined (1, 0.3, 0.2)", "CombinedMarginLoss", {"m1": 1, "m2": 0.3, "m3": 0.2}),
+}
+
+
+def _glyph_run(name, identities=None, epochs=10):
+    title, loss, margins = GLYPH_LOSSES[name]
+    settings, recipe = {"epochs": epochs}, "glyph_softmax"
+    if loss:
+        settings |= {"loss": loss, "options": margins | {"scale": 30}}
+        settings |= {"warmup_epochs": epochs // 5}
+        title, recipe = f"{title}, s 30", "glyph_margin"
+    title += f", {identities or 'all'} glyph identities"
+    return GlyphRun(title, recipe, settings, identities)
+
+
+for name in GLYPH_LOSSES:
+    RUNS[f"glyphs-{name}"] = _glyph_run(name)
+for identities, epochs in ((100, 140), (400, 35)):
+    for name in ("softmax", "arcface"):
+        RUNS[f"glyphs-{name}-{identities}"] = _glyph_run(name, identities, epochs)
+
+
+# Partial FC on all identities, against its own full step (share 1): without a warm-up, which would
+# see all classes.
+for share in (0.1, 0.3, 1):
+    RUNS[f"glyphs-partial-{share}"] = GlyphRun(
+        f"ArcFace, m 0.5, s 30, {100 * share:.0f} % of the classes in a step",
+        "glyph_partial",
+        {"share": share, "loss": "ArcFaceLoss", "options": {"margin": 0.5, "scale": 30}},
+    )
 
 
 # The two reference demonstrations have their own recipes, and only make sense with all of MNIST.
