@@ -11,6 +11,7 @@
 ## make bench    measure the speed of the losses
 ## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
+## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
@@ -43,7 +44,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render pictures results data bench budgets versions grade lint lock clean
+.PHONY: help environment lab test render pictures results data bench budgets versions slides grade lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -82,6 +83,9 @@ budgets: environment
 
 versions: environment
 	$(PY) lib/tools/versions.py $(PACKAGES)
+
+slides: environment
+	@$(PY) lib/tools/slides.py $(NB)
 
 grade: environment
 	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
