@@ -2,6 +2,7 @@
 # make and a package registry are enough. Lines that begin with two signs are what `make` prints.
 #
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
+##                                                        PROJECTOR=1 larger letters and figures
 ## make test     run the unit tests and every notebook    JAX=1       the losses on JAX, too
 ##                                                        OFFLINE=1   without a network (Linux)
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
@@ -23,6 +24,7 @@
 VENV ?= .venv
 PYTHON ?=
 PORT ?=
+PROJECTOR ?=
 NB ?=
 FULL ?=
 JAX ?=
@@ -54,7 +56,8 @@ environment:
 	"$$python" lib/tools/bootstrap.py $(if $(PYTHON),--this-python) "$(VENV)"
 
 lab: environment
-	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)")
+	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)") \
+		$(if $(filter 1,$(PROJECTOR)),--projector)
 
 test: environment
 	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)

@@ -8,6 +8,7 @@ import hypothesis
 from hypothesis.configuration import set_hypothesis_home_dir
 
 os.environ["COURSE_MODE"] = "lesson"
+os.environ.pop("COURSE_PROJECTOR", None)
 _state = private_state.use()
 
 set_hypothesis_home_dir(_state / "hypothesis")

@@ -345,10 +345,19 @@ def test_overrides_are_merged_into_what_is_there(tmp_path):
 
 def test_the_overrides_are_settings_that_jupyterlab_has():
     schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
-    for plugin, values in lab.OVERRIDES.items():
+    for plugin, values in (lab.OVERRIDES | lab.PROJECTOR).items():
         package, name = plugin.split(":")
         schema = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))
         assert set(values) <= set(schema["properties"])
+
+
+def test_the_projector_is_one_switch_that_leaves_nothing_behind(tmp_path):
+    before = lab.write_overrides(tmp_path).read_text()
+    large = json.loads(lab.write_overrides(tmp_path, projector=True).read_text())
+    assert "18px" in str(large)
+    assert lab.write_overrides(tmp_path).read_text() == before
+    layouts = [lab.workspace(projector=on)["data"]["layout-restorer:data"] for on in (True, False)]
+    assert [layout["left"]["collapsed"] for layout in layouts] == [True, False]
 
 
 def test_the_workspace_opens_the_first_lesson():

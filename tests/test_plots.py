@@ -272,3 +272,15 @@ def test_pulls_on_arcs_start_at_the_images_and_are_drawn_to_one_scale():
     assert np.allclose(weak.get_offsets()[:2, 0], -1.2 * np.sin(np.radians(offsets[:2])))
     assert weak.U[0] < 0 < weak.U[1]
     assert {"weak", "strong"} <= {text.get_text() for text in ax.texts}
+
+
+def test_a_projector_gets_larger_figures_and_nobody_else_does(monkeypatch):
+    monkeypatch.delenv("COURSE_PROJECTOR", raising=False)
+    plots.use_course_style()
+    usual = plt.rcParams["figure.dpi"]
+    monkeypatch.setenv("COURSE_PROJECTOR", "1")
+    plots.use_course_style()
+    assert plt.rcParams["figure.dpi"] > 1.3 * usual
+    monkeypatch.delenv("COURSE_PROJECTOR")
+    plots.use_course_style()
+    assert plt.rcParams["figure.dpi"] == usual == 82

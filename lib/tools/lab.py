@@ -1,6 +1,6 @@
 """Open JupyterLab on the first lesson, with the table of contents beside it.
 
-    python lib/tools/lab.py [--port PORT]
+    python lib/tools/lab.py [--port PORT] [--projector]
 
 Run it with the Python of the course's environment. The server listens on this computer alone and
 asks for a token.
@@ -30,6 +30,13 @@ OVERRIDES = {
         "doNotDisturbMode": False,
         "fetchNews": "false",
     },
+}
+
+# What --projector adds: letters that can be read from the last row.
+PROJECTOR = {
+    "@jupyterlab/apputils-extension:themes": {
+        "overrides": {"code-font-size": "18px", "content-font-size1": "20px"}
+    }
 }
 
 
@@ -74,15 +81,19 @@ def has_screen(environment=os.environ, platform=sys.platform):
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-def write_overrides(prefix=sys.prefix):
+def write_overrides(prefix=sys.prefix, projector=False):
     """Merge the course's settings into the environment's overrides; return their file.
 
-    Other entries of the file stay as they are. A file that is up to date is not written.
+    Other entries of the file stay as they are; those of a projector go when it is not wanted any
+    more. A file that is up to date is not written.
     """
     path = Path(prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     merged = {**settings}
-    for plugin, values in OVERRIDES.items():
+    for plugin, values in PROJECTOR.items():
+        if settings.get(plugin) == values:
+            del merged[plugin]
+    for plugin, values in (OVERRIDES | (PROJECTOR if projector else {})).items():
         merged[plugin] = {**settings.get(plugin, {}), **values}
     if merged != settings:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,8 +101,11 @@ def write_overrides(prefix=sys.prefix):
     return path
 
 
-def workspace(notebook=FIRST):
-    """JupyterLab's layout: the notebook in the middle, its table of contents on the left."""
+def workspace(notebook=FIRST, projector=False):
+    """JupyterLab's layout: the notebook in the middle, its table of contents on the left.
+
+    On a projector the table of contents is folded away, for the figures are wider.
+    """
     document = f"notebook:{notebook}"
     return {
         "metadata": {"id": WORKSPACE},
@@ -102,7 +116,7 @@ def workspace(notebook=FIRST):
                     "current": document,
                 },
                 "left": {
-                    "collapsed": False,
+                    "collapsed": projector,
                     "visible": True,
                     "current": TABLE_OF_CONTENTS,
                     "widgets": ["filebrowser", "running-sessions", TABLE_OF_CONTENTS],
@@ -140,8 +154,11 @@ def server_arguments(port, screen):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Open the course in JupyterLab.")
     parser.add_argument("--port", type=int, help=f"default: the first free from {USUAL_PORT} on")
+    parser.add_argument("--projector", action="store_true", help="larger letters and figures")
     options = parser.parse_args(arguments)
 
+    # The kernels inherit it; lib.plots reads it.
+    os.environ["COURSE_PROJECTOR"] = "1" if options.projector else ""
     # JupyterLab reads these variables when it is imported
     private_state.use()
     try:
@@ -157,11 +174,11 @@ def main(arguments=None):
 
     port, screen = choose_port(options.port), has_screen()
     try:
-        write_overrides()
+        write_overrides(projector=options.projector)
     except (OSError, ValueError) as error:
         print(f"Note: JupyterLab starts without the course's settings ({error}).")
     layouts = WorkspacesManager(os.environ["JUPYTERLAB_WORKSPACES_DIR"])
-    layouts.save(WORKSPACE, json.dumps(workspace()))
+    layouts.save(WORKSPACE, json.dumps(workspace(projector=options.projector)))
 
     print(f"Starting JupyterLab on port {port}. Ctrl-C in this window stops it.")
     if not screen:

@@ -342,6 +342,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     private_state.use()
     os.environ["COURSE_MODE"] = "lesson"
+    os.environ.pop("COURSE_PROJECTOR", None)
     path = None
     try:
         paths = queue(options.notebooks)
