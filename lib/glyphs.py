@@ -93,6 +93,29 @@ def load_glyphs():
     return Glyphs(_subset(*everything, order[:train]), _subset(*everything, order[train:]))
 
 
+def draw(character, face=0):
+    """One character as `load_glyphs` would draw it: (28, 28, 1) float32.
+
+    Args:
+        character: any one character.
+        face: which of `FACES`.
+
+    Raises:
+        ValueError: if the face does not have the character, or it is blank or too large.
+    """
+    font = _fonts()[face]
+    code = ord(character)
+    image = _draw(font, code) if code in font.get_charmap() else None
+    if image is None:
+        raise ValueError(f"{FACES[face]} has no {character!r} that fits: take another character.")
+    return image[..., np.newaxis].astype("float32") / 255
+
+
+def faces_with(character):
+    """The numbers of the faces that have this character."""
+    return [face for face, font in enumerate(_fonts()) if ord(character) in font.get_charmap()]
+
+
 def _rank(character):
     """A random place in the order, fixed for each character whatever the others are."""
     return hashlib.sha256(f"{SPLIT_SEED} {ord(character)}".encode()).hexdigest()
@@ -132,10 +155,7 @@ def _all_glyphs():
 
 def _draw_all():
     """Code point → {face: image (28, 28) uint8} of all characters that enough faces have."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    fonts = [FT2Font(str(folder / f"{name}.ttf")) for name in FACES]
-    for font in fonts:
-        font.set_size(FONT_SIZE, 72)  # at 72 dots an inch a point is a pixel
+    fonts = _fonts()
     has = [set(font.get_charmap()) for font in fonts]
     drawn = {}
     for code in sorted(set.union(*has)):
@@ -147,6 +167,14 @@ def _draw_all():
         if len(images) >= MIN_FACES:
             drawn[code] = images
     return drawn
+
+
+def _fonts():
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    fonts = [FT2Font(str(folder / f"{name}.ttf")) for name in FACES]
+    for font in fonts:
+        font.set_size(FONT_SIZE, 72)  # at 72 dots an inch a point is a pixel
+    return fonts
 
 
 def _kind(code):

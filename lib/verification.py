@@ -188,6 +188,34 @@ def roc_points(scores, points=400):
     return scores.far(thresholds), scores.tar(thresholds), thresholds
 
 
+def hardest_pairs(embeddings, labels, count=12):
+    """The impostor pairs with the highest scores and the genuine pairs with the lowest.
+
+    Of each two identities, and of each identity, only the hardest pair is listed.
+
+    Returns:
+        impostors, genuine: (count, 2) rows of `embeddings`, the hardest first.
+    """
+    unit, who, order = _by_identity(embeddings, labels)
+    starts = np.flatnonzero(np.diff(who, prepend=-1))
+    impostors, genuine = [], []
+    for start, (scores, partners) in zip(starts, _scores_by_identity(unit, who), strict=True):
+        size = len(scores)
+        if size > 1:
+            inner = scores[:, :size] + np.tri(size, dtype="float32") * 3  # each pair once
+            first, second = np.unravel_index(inner.argmin(), inner.shape)
+            genuine.append((scores[first, second], start + first, start + second))
+        best = scores.max(axis=0)
+        for other in np.unique(partners[size:]):
+            columns = np.flatnonzero(partners == other)
+            second = columns[best[columns].argmax()]
+            impostors.append((-best[second], start + scores[:, second].argmax(), start + second))
+    return tuple(
+        np.array([order[list(pair[1:])] for pair in sorted(pairs)[:count]])
+        for pairs in (impostors, genuine)
+    )
+
+
 # --- intervals ------------------------------------------------------------------------------------
 
 
@@ -211,12 +239,21 @@ def bootstrap(embeddings, labels, fars=FARS, resamples=200, level=0.95, seed=0, 
     Returns:
         A dictionary: "eer" and each FAR → (low, high).
     """
-    far, tar = resampled_curves(embeddings, labels, fars, resamples, seed, thresholds)
+    curves = resampled_curves(embeddings, labels, fars, resamples, seed, thresholds)
+    return intervals(*curves, fars, level)
+
+
+def intervals(far, tar, fars=FARS, level=0.95):
+    """The percentile intervals of `bootstrap` from curves as `resampled_curves` returns them."""
     values = {"eer": [evaluation._eer_of_curve(f, t) for f, t in zip(far, tar, strict=True)]}
-    for wanted in fars:
-        values[wanted] = [np.interp(wanted, f, t) for f, t in zip(far, tar, strict=True)]
+    values |= {wanted: resampled_tar(far, tar, wanted) for wanted in fars}
     tails = (1 - level) / 2, (1 + level) / 2
     return {name: tuple(map(float, np.quantile(v, tails))) for name, v in values.items()}
+
+
+def resampled_tar(far, tar, wanted):
+    """TAR at the FAR `wanted` in each resample, an array (resamples,)."""
+    return np.array([np.interp(wanted, f, t) for f, t in zip(far, tar, strict=True)])
 
 
 def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thresholds=300):
@@ -474,3 +511,35 @@ def open_set_scores(embeddings, labels):
         "genuine_pairs": float(result.genuine_pairs),
         "impostor_pairs": float(result.impostor_pairs),
     }
+
+
+# recorded value: (column title, digits after the point)
+COLUMNS = {
+    "tar_1e-2": ("TAR at FAR 0.01 ↑", 3),
+    "tar_1e-3": ("0.001 ↑", 3),
+    "tar_1e-4": ("0.0001 ↑", 3),
+    "eer": ("EER ↓", 4),
+    "rank_1": ("rank 1 ↑", 3),
+    "fold_accuracy": ("ten folds ↑", 4),
+}
+
+
+def open_set_table(rows):
+    """Show what `open_set_scores` gave, or records of it over several seeds, side by side.
+
+    Args:
+        rows: a dictionary, name → such a dictionary ("this run") or a `lib.results.Record`.
+    """
+    lines = []
+    for title, row in rows.items():
+        fresh = isinstance(row, dict)
+        cells = []
+        for name, (_, digits) in COLUMNS.items():
+            value = row[name] if fresh else row.mean(name)
+            spread = "" if fresh else f" ± {row.spread(name):.{digits}f}"
+            cells.append(f"{value:.{digits}f}{spread}")
+        source = "this run" if fresh else f"recorded, {len(row.rows)} seeds"
+        lines.append([title, source, *cells])
+    header = ["model", "source", *(title for title, _ in COLUMNS.values())]
+    caption = "On identities never seen. ↑ more is better, ↓ less is better; ± standard deviation."
+    return evaluation.Table(header, lines, caption)
