@@ -5,6 +5,7 @@
 ##                                                        PROJECTOR=1 larger letters and figures
 ## make test     run the unit tests and every notebook    JAX=1       the losses on JAX, too
 ##                                                        OFFLINE=1   without a network (Linux)
+## make test-browser   every notebook and every live figure, in Chromium
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
@@ -46,7 +47,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test render pictures results data bench budgets versions slides grade lint lock clean
+.PHONY: help environment lab test test-browser render pictures results data bench budgets versions slides grade lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -64,11 +65,16 @@ test: environment
 	$(if $(filter 1,$(OFFLINE)),$(PY) lib/tools/offline.py) \
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks
 
+test-browser: environment
+	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
+	$(PY) -m pytest -rs --durations=0 --durations-min=1 tests/browser
+
 render: environment
 	@$(PY) lib/tools/render.py $(NB)
 
 pictures: environment
 	@$(PY) -m lib.tools.pictures
+	@$(PY) -m lib.tools.playback
 
 results: environment
 	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.results

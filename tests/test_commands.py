@@ -823,5 +823,5 @@ def test_the_lock_names_no_registry():
 def test_make_help_names_every_command():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
-    shown = re.findall(r"^## make (\w+)", text, re.MULTILINE)
+    shown = re.findall(r"^## make ([\w-]+)", text, re.MULTILINE)
     assert set(targets) - {"help", "environment"} == set(shown)
