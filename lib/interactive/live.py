@@ -54,6 +54,11 @@ class TrainingRecord:
         return path
 
     @classmethod
+    def of(cls, source):
+        """The record of a recorder, of a name in `data/`, or `source` itself if it is one."""
+        return cls.load(source) if isinstance(source, str) else getattr(source, "record", source)
+
+    @classmethod
     def load(cls, name, folder=FOLDER):
         """Read what `save` wrote.
 
@@ -154,9 +159,7 @@ class Playback(Panel):
     """
 
     def __init__(self, record, name="playback"):
-        if isinstance(record, str):
-            record = TrainingRecord.load(record)
-        self.record = getattr(record, "record", record)
+        self.record = TrainingRecord.of(record)
         self.dim = self.record.embeddings[0].shape[1]
         if self.dim not in (2, 3):
             raise ValueError(

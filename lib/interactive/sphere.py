@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 
 from .. import plots
+from .live import TrainingRecord
 from .panel import Panel, slider
 
 MOST = 500  # points: a slider must not wait for the drawing
@@ -12,8 +13,9 @@ class Sphere(Panel):
     """The directions of 3-D embeddings and class weights on the unit sphere.
 
     Args:
-        embeddings: (N, 3); of more than 500 only an even part is drawn.
-        labels: (N,) class numbers 0 to 9.
+        embeddings: (N, 3), of which at most about 500 are drawn; or a recorded training, whose
+            last moment is shown: a `TrainingRecord`, a recorder, or a name such as "arcface-3d".
+        labels: (N,) class numbers 0 to 9; None for a recorded training.
         weights: (3, C) class weights, or None.
         around, up: where it is seen from at first: azimuth and elevation, in degrees.
         title: above the sphere.
@@ -21,12 +23,16 @@ class Sphere(Panel):
     """
 
     def __init__(
-        self, embeddings, labels, weights=None, around=-60, up=25, title=None, name="sphere"
+        self, embeddings, labels=None, weights=None, around=-60, up=25, title=None, name="sphere"
     ):
         controls = {
             "around": slider("turn around", "degrees", -180, 180, around),
             "up": slider("look from above", "degrees", -90, 90, up),
         }
+        if labels is None:
+            record = TrainingRecord.of(embeddings)
+            embeddings, labels = record.embeddings[-1], record.labels
+            weights = record.weights[-1]
         every = -(-len(embeddings) // MOST)
         embeddings, labels = embeddings[::every], labels[::every]
         alt = (

@@ -356,6 +356,14 @@ class LabPage:
         sheet.save(SCREENSHOTS / f"{name}.png")
 
 
+def slowed_by_others():
+    """How many times longer than on an idle processor a computation takes now: 1 if it has one."""
+    wall, own = time.perf_counter(), time.process_time()
+    while time.process_time() - own < 0.05:
+        pass
+    return max(1.0, (time.perf_counter() - wall) / 0.05)
+
+
 def problems(cells):
     """What went wrong in a notebook that has run: errors, tracebacks, cells that did not run."""
     found = []

@@ -39,8 +39,8 @@ FIGURES = {
     "playback": ("interactive.Playback(record)", "moment", 200),
 }
 CELL = {name: number for number, name in enumerate(FIGURES, 1)}
-# Other processes on the machine, and frames of 17 ms, make single measurements longer.
-SLACK = 1.5
+# The clock of a picture is the browser's: it sees one only with the next frame, of 17 ms.
+FRAME = 17
 
 
 def write(work, name, *sources):
@@ -71,12 +71,14 @@ def test_a_slider_moves_the_picture_in_time(figures, name):
     key = "ArrowLeft" if name == "playback" else "ArrowRight"
     figures.press(CELL[name], slider, key)
     figures.wait_changed(before, CELL[name], share=0)
-    times = []
+    times, load = [], []
     for _ in range(9):
         figures.wait_settled(CELL[name], quiet=0.2)
+        load.append(lab_page.slowed_by_others())
         times.append(figures.milliseconds_to_picture(CELL[name], slider, key))
-    print(f"{name}: {sorted(map(round, times))} ms")
-    assert statistics.median(times) < allowed * SLACK
+    slower = statistics.median(load)
+    print(f"{name}: {sorted(map(round, times))} ms, with a processor {slower:.1f} times slower")
+    assert statistics.median(times) < allowed * slower + FRAME
 
 
 def test_every_slider_says_its_unit(figures):
