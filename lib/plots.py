@@ -371,6 +371,72 @@ def plot_error_rates(ax, scores, genuine):
     return ax
 
 
+def plot_pair_scores(ax, scores, log=False):
+    """Compare the scores of genuine and impostor pairs, as many of them as there may be.
+
+    Args:
+        ax: 2-D axes.
+        scores: `lib.verification.PairScores`.
+        log: a logarithmic axis, on which rare scores can be seen; the unit is then the share of
+            its kind's pairs that falls into one of 80 columns.
+    """
+    low = min(0.0, float(scores.impostor[0]), float(scores.genuine[0]))
+    bins = np.linspace(low, 1, 81)
+    for part, label, look in (
+        (scores.genuine, "genuine pairs", {"fill": True, "color": OWN, "alpha": 0.85}),
+        (scores.impostor, "impostor pairs", {"color": OTHER, "lw": 1.6, "hatch": "///"}),
+    ):
+        inner = np.searchsorted(part, bins[1:-1], side="left")
+        share = np.diff([0, *inner, len(part)]) / len(part)
+        ax.stairs(share, bins, label=label, baseline=1e-7 if log else 0, **look)
+    ax.set(xlabel="cosine similarity of the pair", ylabel="share of the pairs")
+    if log:
+        ax.set(yscale="log", ylim=(1e-7, 1))
+    ax.set_title("scores of the pairs")
+    ax.legend(loc="lower left" if log else "upper center")
+    return ax
+
+
+def plot_roc(ax, curves):
+    """Draw TAR against FAR on a logarithmic axis, one line for each model.
+
+    Args:
+        ax: 2-D axes.
+        curves: a dictionary, name → (far, tar) as `lib.verification.roc_points` gives them.
+    """
+    styles = zip(COLORS[:1] + COLORS[6:7] + COLORS[4:5] + COLORS[2:3], ("-", "--", "-.", ":"),
+                 strict=True)  # fmt: skip
+    for (name, (far, tar)), (color, line) in zip(curves.items(), styles, strict=False):
+        ax.plot(far, tar, line, color=color, lw=2, label=name)
+    ax.set(xscale="log", ylim=(0, 1.02), title="ROC curve")
+    ax.set(xlabel="impostor pairs accepted (FAR)", ylabel="genuine pairs accepted (TAR)")
+    ax.grid(color="0.92")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_image_map(ax, points, images, labels=None):
+    """Draw images at their places in the plane, such as a t-SNE map; a colour for each label.
+
+    Args:
+        ax: 2-D axes.
+        points: (N, 2).
+        images: (N, height, width[, 1]) in [0, 1].
+        labels: (N,) class numbers, or None for black.
+    """
+    images = np.asarray(images).reshape(len(images), *images.shape[1:3])
+    for i, (point, image) in enumerate(zip(points, images, strict=True)):
+        ink = INK if labels is None else EDGES[labels[i] % len(EDGES)]
+        picture = np.concatenate([np.broadcast_to(to_rgb(ink), (*image.shape, 3)),
+                                  image[..., None]], axis=-1)  # fmt: skip
+        ax.add_artist(AnnotationBbox(OffsetImage(picture, zoom=0.6), point, frameon=False))
+    ax.update_datalim(points)
+    ax.margins(0.06)
+    ax.autoscale_view()
+    ax.set(xticks=(), yticks=(), xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
+    return ax
+
+
 # --- training -------------------------------------------------------------------------------------
 
 

@@ -176,3 +176,16 @@ def test_of_look_alikes_the_first_stays_and_repeats_of_one_character_go(monkeypa
     np.testing.assert_array_equal(labels, [0, 0, 1, 1, 1])
     np.testing.assert_array_equal(faces, [0, 1, 0, 1, 2])
     np.testing.assert_array_equal(images[0], square(0))
+
+
+def test_one_character_is_drawn_as_in_the_set(both):
+    part = both.unseen
+    for row in (0, 1000, 5000):
+        character = part.characters[part.labels[row]]
+        assert part.faces[row] in glyphs.faces_with(character)
+        np.testing.assert_array_equal(glyphs.draw(character, part.faces[row]), part.images[row])
+    assert glyphs.faces_with("₽") == [0, 1, 2, 3, 8, 9, 10, 11]
+    with pytest.raises(ValueError, match="STIXGeneral has no '₽' that fits"):
+        glyphs.draw("₽", 12)
+    with pytest.raises(ValueError, match="DejaVuSans has no ' ' that fits"):
+        glyphs.draw(" ")

@@ -4,7 +4,7 @@ import base64
 import gc
 import io
 
-from lib import data, evaluation, interactive, plots, training
+from lib import data, evaluation, interactive, plots, training, verification
 from lib.backbones import build_backbone
 from lib.feasibility import feasibility, largest_angle
 from lib.interactive import curves, explorer, room
@@ -182,6 +182,13 @@ def scatter():
     return interactive.Scatter(rng.normal(size=(60, 2)), np.arange(60) % 10, images)
 
 
+def threshold_slider():
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(0.6, 0.15, 300), rng.normal(0.1, 0.15, 5000)]).clip(-1, 1)
+    pairs = verification.split_scores(scores, np.arange(5300) < 300)
+    return interactive.ThresholdSlider(pairs)
+
+
 FIGURES = {
     "margins": (interactive.MarginExplorer, "m2", (0.1, 0.7)),
     "borders": (interactive.DecisionBoundaries, "m3", (0.1, 0.3)),
@@ -191,6 +198,7 @@ FIGURES = {
     "scatter": (scatter, "point", (3, 44)),
     "playback": (lambda: interactive.Playback(small_record()), "moment", (1, 3)),
     "playback, 3-D": (lambda: interactive.Playback(small_record(3)), "moment", (0, 2)),
+    "threshold": (threshold_slider, "threshold", (0.2, 0.5)),
 }
 
 
@@ -464,3 +472,14 @@ def test_a_record_is_the_same_after_saving(tmp_path):
 def test_only_what_can_be_drawn_is_played_back():
     with pytest.raises(ValueError, match="embedding_dim=2 or 3"):
         interactive.Playback(small_record(dim=20))
+
+
+def test_the_threshold_says_what_it_accepts(backend):
+    panel = threshold_slider()
+    panel.controls["threshold"].value = 0.4
+    far, tar = float(panel.scores.far(0.4)), float(panel.scores.tar(0.4))
+    assert 0 < far < 0.05 < 0.8 < tar < 1
+    assert panel.axes[0].get_title() == f"TAR {tar:.3f}, FAR {far:.2g}"
+    assert panel.axes[1].get_title() == f"{np.sum(panel.scores.impostor >= 0.4)} impostors accepted"
+    assert panel.point.get_data()[0][0] == far
+    assert panel.line.get_xdata()[0] == 0.4

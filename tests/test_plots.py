@@ -4,7 +4,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots, results
+from lib import evaluation, plots, results, verification
 
 import keras
 import matplotlib.pyplot as plt
@@ -284,3 +284,43 @@ def test_a_projector_gets_larger_figures_and_nobody_else_does(monkeypatch):
     monkeypatch.delenv("COURSE_PROJECTOR")
     plots.use_course_style()
     assert plt.rcParams["figure.dpi"] == usual == 82
+
+
+def test_scores_of_pairs_are_counted_kind_by_kind():
+    scores = np.array([0.99, 0.5, 0.501, -0.2, 0.1, 0.1, 0.1, 0.9, 1.0])
+    pairs = verification.split_scores(scores, np.arange(9) < 3)
+    for log in (False, True):
+        _, ax = plots.new_figure(f"pairs {log}")
+        plots.plot_pair_scores(ax, pairs, log)
+        own, other = (patch.get_data() for patch in ax.patches)
+        for stairs, part in ((own, scores[:3]), (other, scores[3:])):
+            expected = np.histogram(part, stairs.edges)[0] / len(part)
+            np.testing.assert_allclose(stairs.values, expected)
+            assert stairs.values.sum() == pytest.approx(1)
+        assert ax.get_yscale() == ("log" if log else "linear")
+        assert ax.get_legend_handles_labels()[1] == ["genuine pairs", "impostor pairs"]
+
+
+def test_a_roc_curve_has_a_logarithmic_axis_and_a_line_for_each_model():
+    _, ax = plots.new_figure("roc")
+    curves = {"one": ([1e-4, 1e-2, 1], [0.2, 0.5, 1]), "two": ([1e-4, 1], [0.4, 1])}
+    plots.plot_roc(ax, curves)
+    assert ax.get_xscale() == "log"
+    for line, (name, (far, tar)) in zip(ax.lines, curves.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_xydata(), np.stack([far, tar], axis=1))
+
+
+def test_a_map_shows_every_image_at_its_point():
+    rng = np.random.default_rng(0)
+    points, images = rng.normal(size=(5, 2)), rng.random((5, 28, 28, 1))
+    _, ax = plots.new_figure("map")
+    plots.plot_image_map(ax, points, images, np.array([0, 1, 1, 2, 12]))
+    boxes = [artist for artist in ax.artists if hasattr(artist, "xy")]
+    np.testing.assert_array_equal([box.xy for box in boxes], points)
+    shown = [box.offsetbox.get_data() for box in boxes]
+    np.testing.assert_allclose(shown[0][..., 3], images[0, ..., 0])  # ink is what is not clear
+    assert (shown[1][..., :3] == shown[2][..., :3]).all()
+    assert (shown[0][..., :3] != shown[1][..., :3]).any()
+    low, high = ax.get_xlim()
+    assert low < points[:, 0].min() < points[:, 0].max() < high

@@ -6,7 +6,7 @@
 import itertools
 import math
 
-from lib import evaluation, verification
+from lib import evaluation, results, verification
 
 import numpy as np
 import pytest
@@ -175,6 +175,24 @@ def test_points_of_the_curve_lie_on_it_and_begin_at_one_impostor():
     assert (np.diff(far) > 0).all()
     np.testing.assert_array_equal(tar, scores.tar(thresholds))
     assert len(verification.roc_points(parts([0.5], [0.1, 0.2]))[0]) == 2
+
+
+def test_the_hardest_pairs_are_those_of_brute_force():
+    embeddings, labels = clusters(identities=15, images=4, noise=1.1)
+    embeddings, labels = embeddings[:-3], labels[:-3] * 3 - 5
+    scores, _ = evaluation.pair_scores(embeddings, labels)
+    first, second = np.triu_indices(len(labels), k=1)
+    hardest = {}  # of each two identities: (score, rows)
+    for score, a, b in zip(scores, first, second, strict=True):
+        who = tuple(sorted((labels[a], labels[b])))
+        sign = -1 if who[0] == who[1] else 1
+        if who not in hardest or sign * score > sign * hardest[who][0]:
+            hardest[who] = (score, {a, b})
+    own = sorted((v for k, v in hardest.items() if k[0] == k[1]), key=lambda v: v[0])
+    other = sorted((v for k, v in hardest.items() if k[0] != k[1]), key=lambda v: -v[0])
+    impostors, genuine = verification.hardest_pairs(embeddings, labels, count=8)
+    assert [set(pair) for pair in impostors.tolist()] == [rows for _, rows in other[:8]]
+    assert [set(pair) for pair in genuine.tolist()] == [rows for _, rows in own[:8]]
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -370,3 +388,12 @@ def test_25_million_pairs_fit_into_the_budget():
     assert len(scores.genuine) + len(scores.impostor) > 2_500_000
     assert scores.genuine.nbytes + scores.impostor.nbytes == 4 * 2_516_646
     assert verification.measure(scores).impostor_pairs == len(scores.impostor)
+
+
+def test_the_table_tells_this_run_from_the_record():
+    row = {name: 0.12345 for name in verification.COLUMNS}
+    record = results.Record("title", {"0": row, "1": {name: 0.14345 for name in row}})
+    lines = repr(verification.open_set_table({"fresh": row, "kept": record})).splitlines()
+    assert " ".join(lines[1].split()) == "fresh this run 0.123 0.123 0.123 0.1235 0.123 0.1235"
+    assert "recorded, 2 seeds" in lines[2]
+    assert "0.133 ± 0.014" in lines[2]

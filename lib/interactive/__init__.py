@@ -14,6 +14,7 @@ from .live import LiveTraining, Playback, Recorder, TrainingRecord
 from .room import RoomForClasses
 from .scatter import Scatter
 from .sphere import Sphere
+from .threshold import ThresholdSlider
 
 __all__ = [
     "CirclePlayground",
@@ -25,5 +26,6 @@ __all__ = [
     "RoomForClasses",
     "Scatter",
     "Sphere",
+    "ThresholdSlider",
     "TrainingRecord",
 ]
