@@ -294,6 +294,20 @@ def sub_center_cosines(order="CK", reduce=np.max, normalise=True):
     return cosines
 
 
+def rank_1_with(probes="others", gallery="first", normalise=True):
+    """The rank-1 rate of lesson 08, with other images enrolled or asked about."""
+
+    def rank_1(embeddings, labels):
+        x, everything = unit(embeddings, 1) if normalise else embeddings, np.arange(len(labels))
+        first = np.unique(labels, return_index=True)[1]
+        enrolled = everything if gallery == "all" else first
+        asked = everything if probes == "all" else np.setdiff1d(everything, first)
+        nearest = enrolled[(x[asked] @ x[enrolled].T).argmax(axis=1)]
+        return np.mean(labels[nearest] == labels[asked])
+
+    return rank_1
+
+
 # (lesson, self-check, the wrong answer's arguments, words of the hint it must get)
 WRONG_ANSWERS = [
     ("00", "angle", [lambda u, v: np.arccos(cosine(u, v))], "radians"),
@@ -581,6 +595,28 @@ WRONG_ANSWERS = [
     ("06", "repaired_loss", [lambda *args: arcface_loss(*args, clip=False)], "clip before"),
     ("06", "repaired_loss", [lambda *args: arcface_loss(*args).mean()], "one loss for each"),
     ("06", "repaired_loss", [lambda y, c, m, s: arcface_loss(y, c, -m, s)], "should be"),
+    ("08", "pairs_and_far", [2800, 77_000, 1e-4], "counts once"),
+    ("08", "pairs_and_far", [400, 1225, 1e-2], "number of images"),
+    ("08", "pairs_and_far", [1000, 78_800, 1e-4], "8 · 7 / 2 genuine"),
+    ("08", "pairs_and_far", [1400, 79_800, 1e-4], "all pairs of 400"),
+    ("08", "pairs_and_far", [1400, 1225, 1e-2], "pairs of identities"),
+    ("08", "pairs_and_far", [1400, 156_800, 1e-4], "not twice"),
+    ("08", "pairs_and_far", [1400, 70_000, 1e-4], "what is not genuine"),
+    ("08", "pairs_and_far", [1400, 78_400, 1 / 78_400], "too few"),
+    ("08", "pairs_and_far", [1400, 78_400, 10 / 79_800], "not of all pairs"),
+    ("08", "pairs_and_far", [1400, 78_400, 10 / 1400], "not of the genuine ones"),
+    ("08", "pairs_and_far", [1400, 78_400, 0.01], "ten of the impostor pairs"),
+    ("08", "tar_at_far", [lambda g, i, far: far], "the FAR itself"),
+    ("08", "tar_at_far", [lambda g, i, far: np.sum(g >= np.quantile(i, 1 - far))], "their share"),
+    ("08", "tar_at_far", [lambda g, i, far: np.mean(g >= np.quantile(i, 1 - far))], "tie at 0.5"),
+    ("08", "tar_at_far", [lambda g, i, far: np.mean(g > i.max())], "down to 0.5"),
+    ("08", "tar_at_far", [lambda g, i, far: np.mean(g > i.max()) + (far > 0) / 4], "at FAR 1"),
+    ("08", "tar_at_far", [lambda g, i, far: 0.75], "at FAR 0"),
+    ("08", "tar_at_far", [lambda g, i, far: g >= i.max()], "has shape"),
+    ("08", "rank_1", [rank_1_with(probes="all", gallery="all")], "found itself"),
+    ("08", "rank_1", [rank_1_with(probes="all")], "still counted"),
+    ("08", "rank_1", [rank_1_with(normalise=False)], "lengths divided"),
+    ("08", "rank_1", [lambda x, y: 1 - rank_1_with()(x, y)], "only the first image"),
     ("09", "logits_memory", [2.56, 2.56], "their gradient"),
     ("09", "logits_memory", [0.08, 0.04], "the batch counts"),
     ("09", "logits_memory", [327.68, 655.36], "a 64th of the classes"),
