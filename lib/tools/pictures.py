@@ -40,9 +40,9 @@ def draw_before_after(path):
 def draw_demo_maps(path):
     """t-SNE maps of what the 20-D demonstration learned with each loss, from kept embeddings."""
     names = [name for name in runs.MAPPED_RUNS if name in runs.DEMO_RUNS]
-    columns = len(names)
-    fig, axes = plots.new_figure("maps", columns=columns, width=3.2 * columns, height=3.6)
-    for ax, name in zip(axes, names, strict=True):
+    columns, rows = 3, len(names) // 3
+    fig, axes = plots.new_figure("maps", columns, rows, width=3.3 * columns, height=3.5 * rows)
+    for ax, name in zip(axes.flat, names, strict=True):
         embeddings, labels = results.recorded_embeddings(name)
         plots.plot_tsne(ax, plots.tsne(embeddings), labels)
         ax.set(title=runs.DEMO_RUNS[name].title, ylabel="")
