@@ -24,7 +24,9 @@ class PartialFCModel(_BackboneAndHead):
     a metric that is compiled in, which costs what was saved: with very many classes compile none.
 
     An optimizer with a memory moves also what has no gradient in this step: under Adam or momentum
-    a class that was drawn lately goes on a little in the direction it had.
+    a class that was drawn lately goes on a little in the direction it had. With several replicas
+    each adds the classes of its own part of the batch to the same draw. As with Dropout, a saved
+    model does not remember how far its draws had come.
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).

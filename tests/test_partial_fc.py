@@ -1,5 +1,9 @@
 """Partial FC: the batch's own classes are always there, and at share 1 it is the full step."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import lib  # noqa: F401
 import reference
 from lib.layers import CosineHead
@@ -207,3 +211,41 @@ def test_labels_that_float32_cannot_tell_apart_are_refused():
     wide = ops.zeros((16, 3000))
     with pytest.raises(ValueError, match="float16, which is exact up to 2048"):
         model._sampled(ops.zeros((16, 4)), labels, wide)
+
+
+def test_replicas_share_a_draw_and_add_their_own_classes():
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", ON_REPLICAS], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    losses, columns, moved = done.stdout.split("|")
+    assert all(np.isfinite(float(loss)) for loss in losses.split())
+    first, second = range(0, 8), range(8, 16)  # the classes of the two halves of the batch
+    moved = {int(column) for column in moved.split()}
+    assert moved.issuperset([*first, *second])
+    # both draw 30, eight of them their own; the other 22 come from the same lots
+    assert int(columns) == 30
+    assert 30 < len(moved) <= 30 + 8 + 8
+
+
+ON_REPLICAS = """
+import lib, keras, numpy as np, tensorflow as tf
+from lib.layers import CosineHead
+from lib.losses import ArcFaceLoss
+from lib.partial_fc import PartialFCModel
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    keras.utils.set_random_seed(0)
+    backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    model = PartialFCModel(backbone, CosineHead(100), share=0.3)
+    model.compile(keras.optimizers.SGD(0.1), loss=ArcFaceLoss(0.3, 16))
+    model.build((None, 6))
+before = np.asarray(model.head.kernel.value)
+x = np.random.default_rng(0).standard_normal((16, 6)).astype("float32")
+history = model.fit(x, np.arange(16), batch_size=16, verbose=0).history
+moved = np.flatnonzero(np.any(np.asarray(model.head.kernel.value) != before, axis=0))
+print(*history["loss"], "|", model.num_sampled, "|", *moved)
+"""
