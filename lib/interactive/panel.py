@@ -95,8 +95,13 @@ class Panel:
         return file.getvalue()
 
     def _repr_mimebundle_(self, **kwargs):
-        data = {"image/png": base64.b64encode(self.still()).decode(), "text/plain": self.alt}
-        if self.box is not None:
+        data = {"text/plain": self.alt}
+        if self.box is None:
+            data["image/png"] = base64.b64encode(self.still()).decode()
+        else:
+            # The canvas' own picture: with it the canvas learns its size, which the browser would
+            # otherwise have to ask of a kernel that may be busy with a training.
+            data["image/png"] = self.fig.canvas._repr_mimebundle_()["image/png"]
             shown = self.box._repr_mimebundle_(**kwargs)
             data |= {kind: value for kind, value in shown.items() if kind.endswith("view+json")}
         return data, plots.described(self.alt)

@@ -77,8 +77,10 @@ def test_a_slider_moves_the_picture_in_time(figures, name):
         load.append(lab_page.slowed_by_others())
         times.append(figures.milliseconds_to_picture(CELL[name], slider, key))
     slower = statistics.median(load)
+    # what others do on the machine only ever adds to a time, so the faster ones are the figure's
+    quick = sorted(times)[2]
     print(f"{name}: {sorted(map(round, times))} ms, with a processor {slower:.1f} times slower")
-    assert statistics.median(times) < allowed * slower + FRAME
+    assert quick < allowed * slower + FRAME
 
 
 def test_every_slider_says_its_unit(figures):
@@ -99,7 +101,7 @@ def test_the_image_is_dragged_around_the_circle(figures):
 
 def drag_of_image():
     """From the image, 25° up from the right end of the left circle, a sixth of the circle on."""
-    return (0.295, 0.36), (0.2, 0.26)
+    return (0.352, 0.355), (0.3, 0.233)
 
 
 def test_the_sphere_is_turned_by_hand_and_stays_upright(figures):

@@ -3,6 +3,7 @@
 import re
 
 import lab_page
+
 import pytest
 
 NOTEBOOKS = sorted(lab_page.NOTEBOOKS.glob("*.ipynb"))
