@@ -15,6 +15,7 @@
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
+## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12"
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
@@ -34,6 +35,7 @@ UPGRADE ?=
 DIR ?=
 CSV ?=
 TIMEOUT ?=
+PLATFORM ?=
 PACKAGES ?= oldest
 
 PY = "$(VENV)/bin/python"
@@ -47,7 +49,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test test-browser render pictures results data bench budgets versions slides grade lint lock clean
+.PHONY: help environment lab test test-browser render pictures results data bench budgets versions slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -98,6 +100,9 @@ slides: environment
 
 grade: environment
 	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+bundle: environment
+	@$(PY) lib/tools/bundle.py $(PLATFORM)
 
 lint: environment
 	$(PY) -m ruff check --no-cache .

@@ -263,11 +263,12 @@ def test_clean_deletes_only_environments_of_this_project(venv, tmp_path):
 
 
 def test_clean_finds_caches_and_build_but_no_data(tmp_path):
-    for name in ("lib/__pycache__", "build/site", "data/build", ".venv/lib/__pycache__"):
+    names = ("lib/__pycache__", "build/site", "dist/usb", "data/build", ".venv/lib/__pycache__")
+    for name in names:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / ".venv" / "pyvenv.cfg").touch()
     found = set(clean.leftovers(tmp_path))
-    assert found == {tmp_path / "lib/__pycache__", tmp_path / "build"}
+    assert found == {tmp_path / name for name in ("lib/__pycache__", "build", "dist")}
 
 
 # --- the lab --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Delete what the other commands made: the environment, caches and build/.
+"""Delete what the other commands made: the environment, caches, build/ and dist/.
 
     python lib/tools/clean.py [VENV]
 
@@ -25,11 +25,11 @@ def is_ours(venv, root):
 
 
 def leftovers(root):
-    """The caches and build/ below `root`, without looking into environments."""
+    """The caches, build/ and dist/ of `root`, without looking into environments."""
     for folder, names, _ in os.walk(root):
         for name in list(names):
             path = Path(folder, name)
-            made = name in CACHES or path == root / "build"
+            made = name in CACHES or path in (root / "build", root / "dist")
             if made:
                 yield path
             if made or name == ".git" or (path / "pyvenv.cfg").exists():
