@@ -393,7 +393,7 @@ def plot_pair_scores(ax, scores, log=False):
     if log:
         ax.set(yscale="log", ylim=(1e-7, 1))
     ax.set_title("scores of the pairs")
-    ax.legend(loc="lower left" if log else "upper center")
+    ax.legend(loc="upper left" if log else "upper center")
     return ax
 
 

@@ -127,8 +127,10 @@ def record_all(mode=None, names=None, path=RESULTS_FILE):
         missing = [seed for seed in run.seeds if str(seed) not in entry["rows"]]
         print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
         for seed in missing:
-            digits = digits or load_digits(mode)
-            data = run.load_data() if isinstance(run, GlyphRun) else digits
+            if isinstance(run, GlyphRun):
+                data = run.load_data()
+            else:
+                data = digits = digits or load_digits(mode)
             started = time.perf_counter()
             keras.utils.clear_session()  # else each trained model stays in memory
             model = run.train(seed, data)

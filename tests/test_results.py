@@ -3,8 +3,9 @@
 import json
 
 from lib import fingerprint as fingerprint_module
-from lib import results, runs
+from lib import glyphs, results, runs
 
+import keras
 import numpy as np
 import pytest
 
@@ -147,6 +148,57 @@ def test_a_run_trains_on_its_own_classes_only_and_is_seeded(monkeypatch):
     monkeypatch.setattr(runs.recipes, "recipe", recipe, raising=False)
     runs.Run("title", "recipe", {"scale": 16}, num_classes=3).train(7, Digits())
     assert calls == [7, ([0, 1, 2], 3, False, 16)]
+
+
+@pytest.fixture
+def few_glyphs():
+    """Forty characters in twelve faces to train on and as many unseen: random images."""
+    rng = np.random.default_rng(0)
+    parts = [
+        glyphs.GlyphSet(
+            rng.random((480, 28, 28, 1), dtype="float32"),
+            np.repeat(np.arange(40), 12).astype("int32"),
+            np.tile(np.arange(12), 40),
+            tuple(map(chr, range(start, start + 40))),
+        )
+        for start in (100, 200)
+    ]
+    return glyphs.Glyphs(*parts)
+
+
+@pytest.mark.parametrize("count", [None, 15])
+def test_a_glyph_run_trains_on_its_identities_and_scores_the_unseen(few_glyphs, monkeypatch, count):
+    seen = []
+
+    def recipe(part, num_classes, verbose):
+        seen.extend(part.characters)
+        backbone = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+        return keras.Sequential([backbone, keras.layers.Dense(num_classes)])
+
+    monkeypatch.setattr(runs.recipes, "recipe", recipe, raising=False)
+    run = runs.GlyphRun("title", "recipe", num_classes=count)
+    model = run.train(0, few_glyphs)
+    assert tuple(seen) == few_glyphs.train.characters[: count or 40]
+    assert model.output_shape == (None, count or 40)
+    monkeypatch.setattr(
+        runs.verification, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
+    )
+    row = run.score(model, few_glyphs)
+    assert row["rows"] == 480
+    assert 0 <= row["train_accuracy"] <= 1
+
+
+def test_a_glyph_run_brings_its_own_data(fast_runs, tmp_path, monkeypatch):
+    path, used = tmp_path / "results.json", []
+    monkeypatch.setattr(runs, "load_glyphs", lambda: "glyphs")
+    monkeypatch.setattr(results, "load_digits", lambda mode: pytest.fail("no digits are needed"))
+    monkeypatch.setattr(runs.GlyphRun, "train", lambda run, seed, data: used.append(data))
+    monkeypatch.setattr(runs.GlyphRun, "score", lambda run, model, data: {"eer": len(used)})
+    results.record_all("lesson", ["glyphs-softmax"], path)
+    assert used == ["glyphs"] * 3
+    entry = json.loads(path.read_text())["lesson"]["glyphs-softmax"]
+    assert entry["mean"]["eer"] == 2
+    assert results.is_current("glyphs-softmax", entry)
 
 
 # --- the fingerprint ------------------------------------------------------------------------------
