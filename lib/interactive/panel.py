@@ -43,7 +43,8 @@ class Panel:
 
         Call it when labels and titles are as wide as they get.
         """
-        self.fig.canvas.draw()
+        for _ in range(2):  # once more, as axes of another size may have other tick labels
+            self.fig.draw_without_rendering()
         self.fig.set_layout_engine("none")
         for ax in self.fig.axes:
             _fix_labels(ax)

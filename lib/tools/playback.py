@@ -20,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 GIF = ROOT / "notebooks" / "images" / "training.gif"
 COUNT = 500  # digits kept
-COLOURS = 48
+COLOURS = 32
 # Training steps at which a picture is taken: often at first, when much changes.
 STEPS = (0, 10, 20, 30, 40, 50, 60, 80, 100, 130, 160, 190, 220, 260, 300, 320, 330, 340, 360, 380)
 STEPS += (410, 440, 480, 520, 560, 620, 680, 740, 820, 942)
@@ -68,6 +68,7 @@ def record(name, digits):
 def animate(name, path=GIF):
     """Write a training as a GIF with one palette for all its frames."""
     panel = interactive.Playback(name, name="animation")
+    panel.fig.set_dpi(68)
     frames = []
     for moment in range(len(panel.record.epochs)):
         panel.controls["moment"].value = moment
