@@ -113,11 +113,12 @@ class Recorder(keras.callbacks.Callback):
         if self.wanted is None:
             return
         steps = self.params["steps"]
-        done = self.steps_before + self.epoch * steps + batch + 1
+        in_epoch = min(batch + 1, steps)  # with several steps in one call it counts beyond the end
+        done = self.steps_before + self.epoch * steps + in_epoch
         due = [step for step in self.wanted if 0 < step <= done]
         if due:
             self.wanted = [step for step in self.wanted if step > done]
-            self._keep(self.epochs_before + self.epoch + (batch + 1) / steps)
+            self._keep(self.epochs_before + self.epoch + in_epoch / steps)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.wanted is None:
