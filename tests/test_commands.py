@@ -346,19 +346,40 @@ def test_overrides_are_merged_into_what_is_there(tmp_path):
 
 def test_the_overrides_are_settings_that_jupyterlab_has():
     schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
-    for plugin, values in (lab.OVERRIDES | lab.PROJECTOR).items():
+    for plugin, values in lab.OVERRIDES.items():
         package, name = plugin.split(":")
         schema = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))
         assert set(values) <= set(schema["properties"])
 
 
 def test_the_projector_is_one_switch_that_leaves_nothing_behind(tmp_path):
-    before = lab.write_overrides(tmp_path).read_text()
-    large = json.loads(lab.write_overrides(tmp_path, projector=True).read_text())
-    assert "18px" in str(large)
-    assert lab.write_overrides(tmp_path).read_text() == before
+    path = tmp_path / lab.THEMES
+    assert lab.set_letters(False, tmp_path) == {}
+    assert not path.exists()
+    assert lab.set_letters(True, tmp_path) == {"overrides": lab.PROJECTOR}
+    assert lab.set_letters(False, tmp_path) == json.loads(path.read_text()) == {}
+    path.write_text('{"theme": "JupyterLab Dark", // mine\n"overrides": {"ui-font-size1": "15px"}}')
+    mine = lab.set_letters(False, tmp_path)
+    assert mine == {"theme": "JupyterLab Dark", "overrides": {"ui-font-size1": "15px"}}
+    assert lab.set_letters(True, tmp_path)["overrides"] == {
+        "ui-font-size1": "15px",
+        **lab.PROJECTOR,
+    }
+    assert lab.set_letters(False, tmp_path) == mine
+
+
+def test_the_letters_of_the_projector_are_settings_that_jupyterlab_has():
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    schema = json.loads(
+        (schemas / "@jupyterlab" / "apputils-extension" / "themes.json").read_text("utf-8")
+    )
+    assert set(lab.PROJECTOR) <= set(schema["definitions"]["cssOverrides"]["properties"])
+
+
+def test_on_a_projector_the_contents_are_folded_away():
     layouts = [lab.workspace(projector=on)["data"]["layout-restorer:data"] for on in (True, False)]
     assert [layout["left"]["collapsed"] for layout in layouts] == [True, False]
+    assert [layout["left"]["current"] for layout in layouts] == [None, lab.TABLE_OF_CONTENTS]
 
 
 def test_the_workspace_opens_the_first_lesson():

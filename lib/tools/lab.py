@@ -32,12 +32,10 @@ OVERRIDES = {
     },
 }
 
-# What --projector adds: letters that can be read from the last row.
-PROJECTOR = {
-    "@jupyterlab/apputils-extension:themes": {
-        "overrides": {"code-font-size": "18px", "content-font-size1": "20px"}
-    }
-}
+# What --projector adds: letters that can be read from the last row. JupyterLab takes these only
+# from a person's own settings.
+PROJECTOR = {"code-font-size": "18px", "content-font-size1": "20px"}
+THEMES = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
 
 def is_free(port):
@@ -81,24 +79,39 @@ def has_screen(environment=os.environ, platform=sys.platform):
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-def write_overrides(prefix=sys.prefix, projector=False):
+def write_overrides(prefix=sys.prefix):
     """Merge the course's settings into the environment's overrides; return their file.
 
-    Other entries of the file stay as they are; those of a projector go when it is not wanted any
-    more. A file that is up to date is not written.
+    Other entries of the file stay as they are. A file that is up to date is not written.
     """
     path = Path(prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     merged = {**settings}
-    for plugin, values in PROJECTOR.items():
-        if settings.get(plugin) == values:
-            del merged[plugin]
-    for plugin, values in (OVERRIDES | (PROJECTOR if projector else {})).items():
+    for plugin, values in OVERRIDES.items():
         merged[plugin] = {**settings.get(plugin, {}), **values}
     if merged != settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def set_letters(projector, config):
+    """Switch large letters on or off in the settings below `config`; others stay as they are."""
+    import json5  # of JupyterLab, whose settings may have comments
+
+    path = Path(config) / THEMES
+    settings = json5.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    letters = {**settings.pop("overrides", {})}
+    for name, value in PROJECTOR.items():
+        if projector:
+            letters[name] = value
+        elif letters.get(name) == value:
+            del letters[name]
+    settings |= {"overrides": letters} if letters else {}
+    if settings or path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    return settings
 
 
 def workspace(notebook=FIRST, projector=False):
@@ -118,7 +131,7 @@ def workspace(notebook=FIRST, projector=False):
                 "left": {
                     "collapsed": projector,
                     "visible": True,
-                    "current": TABLE_OF_CONTENTS,
+                    "current": None if projector else TABLE_OF_CONTENTS,
                     "widgets": ["filebrowser", "running-sessions", TABLE_OF_CONTENTS],
                 },
                 "right": {"collapsed": True, "visible": True, "widgets": []},
@@ -174,7 +187,8 @@ def main(arguments=None):
 
     port, screen = choose_port(options.port), has_screen()
     try:
-        write_overrides(projector=options.projector)
+        write_overrides()
+        set_letters(options.projector, os.environ["JUPYTER_CONFIG_DIR"])
     except (OSError, ValueError) as error:
         print(f"Note: JupyterLab starts without the course's settings ({error}).")
     layouts = WorkspacesManager(os.environ["JUPYTERLAB_WORKSPACES_DIR"])

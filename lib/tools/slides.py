@@ -21,10 +21,12 @@ import argparse
 import base64
 import html
 import mimetypes
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -396,16 +398,24 @@ def find_browser():
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+def run_browser(browser, *arguments):
+    """Run a browser without a window, and without touching the person's own; return its output."""
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        variables = {n: v for n, v in os.environ.items() if not n.startswith("XDG_")}
+        return subprocess.run(
+            [*command, f"--user-data-dir={Path(home, 'profile')}", *arguments],
+            env=variables | {"HOME": home},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        ).stdout
+
+
 def print_pdf(browser, source, target):
     """Have a browser print a page."""
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-    subprocess.run(
-        [*command, f"--print-to-pdf={target}", source.as_uri()],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=120,
-    )
+    run_browser(browser, "--no-pdf-header-footer", f"--print-to-pdf={target}", source.as_uri())
 
 
 def main(arguments=None):
