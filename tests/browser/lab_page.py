@@ -249,7 +249,9 @@ class LabPage:
     def show_cell(self, index):
         """Scroll to a cell: JupyterLab draws only what is near the screen."""
         self.page.evaluate(
-            "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", index
+            "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')"
+            ".catch(() => 0)",  # another scroll came in between
+            index,
         )
 
     def figure(self, index, number=0):
