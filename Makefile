@@ -69,7 +69,7 @@ test: environment
 
 test-browser: environment
 	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
-	$(PY) -m pytest -rs --durations=0 --durations-min=1 tests/browser
+	$(PY) -m pytest --durations=0 --durations-min=1 tests/browser
 
 render: environment
 	@$(PY) lib/tools/render.py $(NB)

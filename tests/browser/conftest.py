@@ -21,6 +21,11 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
+def pytest_terminal_summary(terminalreporter):
+    if MISSING:
+        terminalreporter.write_line(f"The browser tests were skipped: {MISSING}")
+
+
 @pytest.fixture(scope="session")
 def work(tmp_path_factory):
     """The folder that JupyterLab shows: copies of the notebooks, without outputs."""

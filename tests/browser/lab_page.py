@@ -54,11 +54,10 @@ def what_is_missing():
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
-        return "no Playwright: run `make test-browser`, or pip install the requirements-browser.txt"
+        return "no Playwright: `make test-browser` installs it"
     if find_chromium() is None:
         return (
-            "no Chromium on the PATH: `apt-get install chromium` (Debian), "
-            "`apt-get install chromium-browser` (Ubuntu), or any Chrome from its maker"
+            "no Chromium on the PATH: `apt-get install chromium` (Debian), or Chrome from its maker"
         )
     return None
 
