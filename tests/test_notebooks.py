@@ -37,6 +37,11 @@ CLOSING = ("What you saw", "Further reading")  # of every lesson but the welcome
 EXERCISES = (3, 5)  # from the lesson 02 on
 QUESTIONS = 5
 
+# Methods of axes that draw, and the arguments that tell one drawing from another without colour.
+DRAWING = "plot scatter bar barh hist stairs step fill_between errorbar semilogx semilogy loglog"
+CUES = {None, "ls", "linestyle", "marker", "hatch", "histtype"}  # None: `**look`
+STYLE_NAMES = ("style", "line", "marker")
+
 # A title begins with one of these: it says what the reader does. A new verb is added here.
 VERBS = """
     Add Aim Bend Bound Break Build Catch Choose Combine Compare Cross Cut Draw Drop Find Fit Fix
@@ -173,6 +178,54 @@ def images(book):
         for alt in alts:
             if len(alt.strip()) < MIN_ALT:
                 yield f"cell {cell.id} shows an image without alt text: {alt!r}"
+
+
+def drawn(book):
+    """The cells that show a figure: the cell, its parsed code, its calls that draw into axes."""
+    for cell in book.code:
+        if "plots.show(" not in cell.source:
+            continue
+        lines = [
+            "" if line.lstrip()[:1] in ("%", "!") else line for line in cell.source.split("\n")
+        ]
+        tree = ast.parse("\n".join(lines))
+        calls = [node for node in ast.walk(tree) if is_drawing(node)]
+        if calls:
+            yield cell, tree, calls
+
+
+def is_drawing(node):
+    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return is_method and node.func.attr in DRAWING.split()
+
+
+def axes_labelled(book):
+    """The functions of lib.plots label their axes; what a cell draws itself it has to label."""
+    for cell, _, _ in drawn(book):
+        by_lib = "plots.plot_" in cell.source or "set_axis_off" in cell.source
+        vertical = "ylabel" in cell.source or "title" in cell.source
+        if not by_lib and not ("xlabel" in cell.source and vertical):
+            yield f"cell {cell.id} draws into axes that say not what they show: set xlabel, ylabel"
+
+
+def cue_beyond_colour(book):
+    """Of several things with a label, all but one are told apart by more than their colour."""
+    for cell, tree, calls in drawn(book):
+        labelled = [call for call in calls if any(word.arg == "label" for word in call.keywords)]
+        plain = [call for call in labelled if not has_cue(call)]
+        loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
+        repeated = {call for loop in loops for call in ast.walk(loop)} & set(plain)
+        if repeated or len(plain) > 1:
+            yield f"cell {cell.id} tells lines apart by their colour alone: add a style or marker"
+
+
+def has_cue(call):
+    """Whether a drawing call has a line style, a marker or a hatch."""
+    words = {word.arg for word in call.keywords}  # None: a dictionary of looks
+    formats = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    names = [node.id for arg in call.args for node in ast.walk(arg) if isinstance(node, ast.Name)]
+    styled = any(isinstance(text, str) for text in formats) or set(names) & set(STYLE_NAMES)
+    return bool(styled or words & CUES)
 
 
 def small(book):
@@ -347,7 +400,17 @@ def markers_pair_up(book):
 ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
 ANY += (imports_in_setup, short_cells, links_lead_somewhere)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
-LESSON = (*ANY, title, heading_order, length, opening, closing, navigable)
+LESSON = (
+    *ANY,
+    title,
+    heading_order,
+    axes_labelled,
+    cue_beyond_colour,
+    length,
+    opening,
+    closing,
+    navigable,
+)
 LESSON += (exercises_in_sync, enough_exercises, quiz, solutions_stay_out)
 SOLUTIONS = (*ANY, solved, markers_pair_up)
 
@@ -526,6 +589,15 @@ def printed(text):
     return spoil_output("stream", name="stdout", text=text)
 
 
+TWO_LINES = (
+    "ax.plot(x, y, label='a')\nax.plot(x, z, color='red', label='b')\n"
+    "ax.set(xlabel='x', ylabel='y')\nplots.show(fig, alt)"
+)
+LINES_IN_A_LOOP = (
+    "for name in names:\n    ax.plot(x, y[name], color=colors[name], label=name)\n"
+    "ax.set(xlabel='x', ylabel='y')\nplots.show(fig, alt)"
+)
+
 SPOILED = [
     (valid, lambda notebook: notebook.cells[0].pop("source")),
     (valid, lambda notebook: notebook.update(nbformat_minor=4)),
@@ -561,6 +633,10 @@ SPOILED = [
     (title, spoil_text("title", "2 · Pull", "2. Pull")),
     (title, spoil_text("title", "2 · Pull points", "2 · The points")),
     (heading_order, spoil_text("idea", "## Idea", "### Idea")),
+    (axes_labelled, spoil_source("idea-2", "ax.plot(x, y)\nplots.show(fig, alt)")),
+    (axes_labelled, spoil_source("idea-2", "ax.plot(x)\nax.set(ylabel='y')\nplots.show(fig, alt)")),
+    (cue_beyond_colour, spoil_source("idea-2", TWO_LINES)),
+    (cue_beyond_colour, spoil_source("idea-2", LINES_IN_A_LOOP)),
     (imports_in_setup, spoil_source("idea-2", "import os")),
     (imports_in_setup, spoil_source("idea-2", "def f():\n    from os import path")),
     (imports_in_setup, spoil_source("idea-2", "f(")),

@@ -324,3 +324,37 @@ def test_a_map_shows_every_image_at_its_point():
     assert (shown[0][..., :3] != shown[1][..., :3]).any()
     low, high = ax.get_xlim()
     assert low < points[:, 0].min() < points[:, 0].max() < high
+
+
+def contrast_with_white(color):
+    """The contrast ratio of WCAG 2.2, from 1 (white) to 21 (black)."""
+    parts = np.array(matplotlib.colors.to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05)
+
+
+def test_contrast_of_black_and_white():
+    assert contrast_with_white("black") == pytest.approx(21)
+    assert contrast_with_white("white") == pytest.approx(1)
+
+
+def test_what_stands_alone_has_contrast_enough():
+    """3 is what WCAG asks of graphics, 4.5 of text."""
+    assert contrast_with_white(plots.INK) >= 4.5
+    assert min(map(contrast_with_white, (plots.OWN, plots.OTHER))) >= 3
+    assert min(map(contrast_with_white, plots.EDGES)) >= 4.5
+
+
+def test_a_colour_that_is_too_pale_has_a_dark_edge_and_the_digit_as_its_marker(flower):
+    embeddings, labels, weights = flower
+    pale = {c for c in range(10) if contrast_with_white(plots.COLORS[c]) < 3}
+    assert pale
+    _, axes = plots.new_figure("pale", columns=2)
+    plots.plot_embeddings(axes[0], embeddings, labels)
+    plots.plot_unit_circle(axes[1], embeddings, labels, weights)
+    for c in pale:
+        edge = axes[0].collections[c].get_edgecolor()[0]
+        assert np.allclose(edge[:3], plots.EDGES[c])
+    assert {text.get_text() for text in axes[1].texts} >= set("0123456789")
+    outlines = [line.get_color() for line in axes[1].lines]
+    assert all(plots.EDGES[c] in outlines for c in pale)
