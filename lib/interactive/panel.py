@@ -150,8 +150,8 @@ def slider(name, unit, low, high, value, step=1):
         max=high,
         step=step,
         description=f"{name} ({unit})",
-        style={"description_width": "150px"},
-        layout=widgets.Layout(width="400px"),
+        style={"description_width": "185px"},
+        layout=widgets.Layout(width="430px"),
     )
 
 
@@ -161,8 +161,8 @@ def choice(name, options, value):
         options=options,
         value=value,
         description=name,
-        style={"description_width": "150px"},
-        layout=widgets.Layout(width="400px"),
+        style={"description_width": "185px"},
+        layout=widgets.Layout(width="430px"),
     )
 
 

@@ -1,7 +1,5 @@
 """Embeddings on the unit sphere, turned by hand or by two sliders, always upright."""
 
-import matplotlib.pyplot as plt
-
 from .. import plots
 from .live import TrainingRecord
 from .panel import Panel, slider
@@ -42,8 +40,6 @@ class Sphere(Panel):
         super().__init__(
             name, alt, controls, width=6.4, height=5.8, subplot_kw={"projection": "3d"}
         )
-        # the mouse turns around the vertical axis and up, and never tilts
-        plt.rcParams["axes3d.mouserotationstyle"] = "azel"
         plots.plot_unit_sphere(self.axes, embeddings, labels, weights)
         if title:
             self.axes.set_title(title)

@@ -24,8 +24,8 @@ class ThresholdSlider(Panel):
             )
         }
         alt = (
-            "Left: the scores of genuine and impostor pairs with the threshold as a line; what lies "
-            "to its right is accepted. Right: the ROC curve with the threshold's point on it."
+            "Left: the scores of genuine and impostor pairs with the threshold as a line; what "
+            "lies to its right is accepted. Right: the ROC curve with the threshold's point on it."
         )
         super().__init__(name, alt, controls, columns=2, width=10, height=4)
         left, right = self.axes
