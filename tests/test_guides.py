@@ -1,16 +1,23 @@
-"""The teacher's guide and the troubleshooting page: answers work, links lead somewhere."""
+"""The pages beside the lessons: answers work, links lead somewhere, other ways in are sound."""
 
 import contextlib
 import io
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import bootstrap
+import lab
 import navigation
 
 import pytest
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-PAGES = ("troubleshooting.md", "teachers_guide.md")
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+PAGES = ("troubleshooting.md", "teachers_guide.md", "ways_in.md")
 
 
 def anchor(heading):
@@ -86,3 +93,47 @@ def test_the_minutes_of_each_lesson_of_the_guide_add_up():
                 found += 1
                 assert sum(rows) == int(total.group(1)), part.splitlines()[0]
     assert found >= 9
+
+
+# --- ways in --------------------------------------------------------------------------------------
+
+
+def test_the_dev_container_is_json_and_runs_what_is_there():
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+    settings = json.loads(re.sub(r"^//.*$", "", text, flags=re.MULTILINE))
+    program, script, *options = settings["postCreateCommand"].split()
+    assert program == "python"
+    assert (ROOT / script).exists()
+    assert options == ["--this-python", ".venv"]
+    version = re.search(r"python:(\d)\.(\d+)", settings["image"]).groups()
+    assert bootstrap.unfit(tuple(map(int, version)), True, ("linux", "x86_64")) is None
+    assert settings["forwardPorts"] == [lab.USUAL_PORT]
+
+
+def test_binder_installs_the_lock_and_writes_the_settings(tmp_path):
+    folder = ROOT / ".binder"
+    version = (folder / "runtime.txt").read_text().strip().removeprefix("python-")
+    assert bootstrap.unfit(tuple(map(int, version.split("."))), True, ("linux", "x86_64")) is None
+    (line,) = re.findall(r"^-r (.*)$", (folder / "requirements.txt").read_text(), re.MULTILINE)
+    assert (folder / line).resolve() == Path(bootstrap.LOCK)
+    script = (folder / "postBuild").read_text()
+    assert os.access(folder / "postBuild", os.X_OK)
+    (code,) = re.findall(r'^python -c "(.*)"$', script, re.MULTILINE)
+    code = code.replace("lab.write_overrides()", "print(lab.write_overrides(sys.argv[1]))")
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "commsOverSubshells" in Path(done.stdout.strip()).read_text()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this copy has no history to fetch from")
+def test_the_cell_for_colab_fetches_the_course_and_can_be_run_twice(tmp_path):
+    (cell,) = blocks((NOTEBOOKS / "ways_in.md").read_text(encoding="utf-8"))
+    address = "https://github.com/OWNER/NAME"
+    assert address in cell
+    cell = cell.replace(address, ROOT.as_uri())
+    code = cell + cell + "assert os.path.exists('../lib/course.py'), os.getcwd()\nprint('there')\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "there\n", done.stderr
