@@ -207,7 +207,7 @@ def plot_unit_sphere(ax, embeddings, labels, weights=None):
 def draw_sphere(ax):
     """Draw the unit sphere itself, with its labels, into 3-D axes.
 
-    From here on the mouse turns 3-D figures around their vertical axis and up, and never tilts them.
+    From here on the mouse turns 3-D figures around their vertical axis and up, never tilting them.
     """
     plt.rcParams["axes3d.mouserotationstyle"] = "azel"
     around, up = np.meshgrid(np.linspace(0, 2 * np.pi, 37), np.linspace(0, np.pi, 19))
