@@ -358,11 +358,16 @@ class LabPage:
 
 
 def slowed_by_others():
-    """How many times longer than on an idle processor a computation takes now: 1 if it has one."""
+    """How many times longer things take now than on an idle machine, at least: 1 if it is idle.
+
+    The larger of two looks: how much of a processor a computation gets just now, and how many
+    processes want each processor on average. A picture passes through four processes.
+    """
     wall, own = time.perf_counter(), time.process_time()
     while time.process_time() - own < 0.05:
         pass
-    return max(1.0, (time.perf_counter() - wall) / 0.05)
+    wanted = os.getloadavg()[0] / os.cpu_count()
+    return max(1.0, wanted, (time.perf_counter() - wall) / 0.05)
 
 
 def problems(cells):

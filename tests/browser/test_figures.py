@@ -143,12 +143,12 @@ def test_play_shows_the_training(figures):
     figures.wait_settled(index)
     figures.cell(index).locator(".widget-play button").first.click()
     frames = set()
-    for _ in range(60):
+    for _ in range(150):
         frames.add(figures.pixels(index).tobytes())
-        figures.page.wait_for_timeout(80)
-        if len(frames) > 6:
+        figures.page.wait_for_timeout(60)
+        if len(frames) >= 5:
             break
-    assert len(frames) > 6
+    assert len(frames) >= 5
 
 
 def test_a_reload_keeps_figure_and_controls(figures):
