@@ -10,7 +10,7 @@
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
-## make bench    measure the speed of the losses
+## make bench    measure the speed of the losses          SAVE=1      keep it for the README
 ## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb
@@ -37,6 +37,7 @@ CSV ?=
 TIMEOUT ?=
 PLATFORM ?=
 PACKAGES ?= oldest
+SAVE ?=
 
 PY = "$(VENV)/bin/python"
 
@@ -86,7 +87,8 @@ data: environment
 	@$(PY) -m lib.data
 
 bench: environment
-	@$(PY) tests/bench.py
+	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
+	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 budgets: environment
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks

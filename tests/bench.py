@@ -2,6 +2,10 @@
 
     python tests/bench.py             all tables, about five minutes on two cores
     python tests/bench.py --quick     fewer rounds, without the largest size
+    python tests/bench.py --save      keep the tables in data/bench.json, for the README
+
+Where PyTorch is installed, the same steps on it take their turns, too; their ratios are to plain
+softmax on PyTorch.
 
 All rows of a table take turns in one run, so that whatever else the machine does hits them alike;
 the ratio is the median of the rounds' ratios to the first row. Peak memory is that of a process of
@@ -20,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import bench_torch  # noqa: E402
 import lib  # noqa: E402, F401
 from lib.backbones import build_backbone  # noqa: E402
 from lib.layers import CosineHead  # noqa: E402
@@ -31,8 +36,10 @@ import tensorflow as tf  # noqa: E402
 
 tf.get_logger().setLevel("ERROR")  # it takes the many functions below for one traced again
 
+BENCH_FILE = ROOT / "data" / "bench.json"
 SIZES = ((256, 512, 10), (256, 512, 10_000), (128, 512, 100_000))  # batch, dimension, classes
 PLAIN = "Dense + cross-entropy"
+TORCH_ROWS = bench_torch.NAMES  # the first of them is plain softmax
 TARGETS = {(10_000, False): 1.25, (10_000, True): 1.12}
 
 
@@ -112,31 +119,40 @@ def memory_now(field):
 
 
 def ratio_table(seconds, size=None, compiled=None, memory=None):
-    base = seconds[next(iter(seconds))]
+    """Print a row for each step; return (name, milliseconds, ratio to its kind's plain row)."""
+    rows = []
     for name, times in seconds.items():
-        ratio = statistics.median(t / b for t, b in zip(times, base, strict=True))
-        line = f"  {name:26s}{1e3 * statistics.median(times):9.2f} ms   x {ratio:5.3f}"
-        if memory:
-            line += f"{memory(name):9.0f} MiB"
+        plain = next(iter(seconds)) if name not in TORCH_ROWS else TORCH_ROWS[0]
+        ratio = statistics.median(t / b for t, b in zip(times, seconds[plain], strict=True))
+        line = f"  {name:32s}{1e3 * statistics.median(times):9.2f} ms   x {ratio:5.3f}"
+        if memory and name in memory:
+            line += f"{memory[name]:9.0f} MiB"
         target = TARGETS.get((size[2] if size else None, compiled))
-        if target and name not in (PLAIN, "CosineHead + NormFace"):
+        if target and name in ROWS and name not in (PLAIN, "CosineHead + NormFace"):
             line += f"   (at most {target})"
         print(line, flush=True)
+        rows.append([name, round(1e3 * statistics.median(times), 3), round(ratio, 3)])
+    return rows
 
 
 def bench_steps(quick):
+    """All tables of steps, as [batch, dim, classes, compiled, rows]."""
+    tables = []
     for size in SIZES[:2] if quick else SIZES:
         rounds = {10: 300, 10_000: 40, 100_000: 15}[size[2]] // (3 if quick else 1)
         for compiled in (False, True):
             kind = "compiled by XLA" if compiled else "uncompiled"
             print(f"\nB {size[0]}, D {size[1]}, C {size[2]:,}, {kind}, {rounds} rounds")
             steps = {name: training_step(name, size, compiled) for name in ROWS}
+            if not compiled:
+                steps |= bench_torch.training_steps(size)
             seconds = timings(steps, rounds)
             del steps
             known = {}
             if size[2] >= 10_000 and not quick and sys.platform == "linux":
-                known = {name: peak_memory(name, size, compiled) for name in seconds}
-            ratio_table(seconds, size, compiled, known.get if known else None)
+                known = {name: peak_memory(name, size, compiled) for name in ROWS}
+            tables.append([*size, compiled, ratio_table(seconds, size, compiled, known)])
+    return tables
 
 
 def bench_fit(quick):
@@ -163,9 +179,17 @@ def bench_fit(quick):
         print(f"  {name:26s}{count / statistics.median(times):9.0f} images a second")
 
 
+def save(tables):
+    """Keep the tables for the README, with the releases they were measured with."""
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__} | bench_torch.versions()
+    kept = {"cores": os.cpu_count(), "versions": versions, "tables": tables}
+    BENCH_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
+    parser.add_argument("--save", action="store_true", help="keep the tables in data/bench.json")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory:
@@ -174,5 +198,7 @@ if __name__ == "__main__":
         load = os.getloadavg()[0]
         print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores,")
         print(f"load before the start {load:.1f} (above 0.5 the machine was busy)")
-        bench_steps(arguments.quick)
+        tables = bench_steps(arguments.quick)
         bench_fit(arguments.quick)
+        if arguments.save:
+            save(tables)

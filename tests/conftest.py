@@ -2,6 +2,7 @@
 
 import os
 
+import measured_notebooks
 import private_state
 
 import hypothesis
@@ -15,3 +16,15 @@ set_hypothesis_home_dir(_state / "hypothesis")
 # The same examples in every run: a failure that somebody sees, everybody sees.
 hypothesis.settings.register_profile("course", database=None, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--write-budgets",
+        action="store_true",
+        help="keep what each notebook needs in data/budgets.json instead of checking it",
+    )
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(measured_notebooks.MeasuredNotebooks())

@@ -1,18 +1,20 @@
-"""Write the tables of recorded results in the README, from data/results.json.
+"""Write the tables in the README, from data/results.json and data/bench.json.
 
 python -m lib.tools.tables
 
-`make results` ends with it. Each table stands between a pair of comment lines; what is between them
-is replaced, all else is kept.
+`make results` and `make bench SAVE=1` end with it. Each table stands between a pair of comment
+lines; what is between them is replaced, all else is kept.
 """
 
+import json
 import re
 from pathlib import Path
 
 from lib.results import Record, read_results
 from lib.runs import DEMO_RUNS
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"
 
 # The losses in the order of the lessons; {} stands for 2, 3 or 64.
 LOSSES = {
@@ -83,7 +85,18 @@ def demo_20d_table(records):
     return table(["loss", "accuracy", "EER"], rows)
 
 
-def tables(results):
+def bench_table(bench):
+    """Time of a step as a ratio to plain softmax, with its milliseconds, for each size."""
+    names = list(dict.fromkeys(name for *_, rows in bench["tables"] for name, *_ in rows))
+    header, columns = ["head and loss"], []
+    for batch, dim, classes, compiled, rows in bench["tables"]:
+        kind = ", XLA" if compiled else ""
+        header.append(f"B {batch}, D {dim}, C {classes:,}{kind}")
+        columns.append({name: f"{ratio:.2f} ({ms:.3g} ms)" for name, ms, ratio in rows})
+    return table(header, [[name, *(c.get(name, "–") for c in columns)] for name in names])
+
+
+def tables(results, bench):
     """Every table by the name that its comment lines have."""
     lesson, full = (
         {name: Record(entry["title"], entry["rows"]) for name, entry in results[mode].items()}
@@ -93,6 +106,7 @@ def tables(results):
         "lesson mode": losses_table(lesson),
         "demonstration in 2-D": demo_2d_table(full),
         "demonstration in 20-D": demo_20d_table(full),
+        "cost of a step": bench_table(bench),
     }
 
 
@@ -113,9 +127,14 @@ def with_tables(text, parts):
     return text
 
 
+def read_bench(path=BENCH_FILE):
+    """What `make bench SAVE=1` measured."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def main():
     old = README.read_text(encoding="utf-8")
-    new = with_tables(old, tables(read_results()))
+    new = with_tables(old, tables(read_results(), read_bench()))
     if new != old:
         README.write_text(new, encoding="utf-8")
     print(f"{README.name}: {'written anew' if new != old else 'as it was'}")
