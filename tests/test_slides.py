@@ -132,6 +132,13 @@ def test_a_picture_and_a_table_have_slides_of_their_own_with_the_code_below():
     assert "<td>7" in found[3].parts[0]
 
 
+def test_a_picture_in_a_text_has_a_slide_of_its_own(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    cell = markdown("## A\n\nbefore\n\n![a dot](a.png)\n\nafter", "text")
+    found = slides.slides_of(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    assert [slide.kind for slide in found] == ["", "picture", ""]
+
+
 def test_code_follows_its_text_and_its_output_comes_one_step_later():
     (slide,) = deck(markdown("## A\n\ntext", "text"), code("print(1)", "one", printed("1\n")))
     assert slide.parts[-1] == '<div class="fragment"><pre class="output">1</pre></div>'
@@ -207,7 +214,7 @@ def test_the_handout_has_the_questions_and_not_the_answers(pages):
 
 
 @pytest.mark.skipif(not slides.find_browser(), reason="no Chromium or Chrome on this computer")
-@pytest.mark.parametrize("path", LESSONS[:2], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_in_a_browser_everything_fits_on_its_slide(path, tmp_path):
     page = tmp_path / "deck.html"
     page.write_text(

@@ -44,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"
 REVEAL = Path(__file__).resolve().parent / "reveal"
 OUTPUT = ROOT / "build"
+UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 QUIZ = "quiz"  # the id of the cell with the questions
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
@@ -132,6 +133,9 @@ FENCES = (("```", "```"), ("<details", "</details>"), ("$$", "$$"))
 
 def height(block):
     """How high a block of Markdown is on a slide, in lines of text."""
+    unfolding = re.fullmatch(UNFOLDING, block.strip(), re.DOTALL)
+    if unfolding:
+        return 1 + sum(map(height, blocks(unfolding[2])))
     if block.startswith("```"):
         return (block.count("\n") - 1) * CODE_LINE + GAP
     rows = len(re.findall(r"^\|", block, re.MULTILINE))
@@ -221,8 +225,11 @@ def _add_text(slides, cell, markdown):
             continue
         if cell.id == QUIZ and not block.startswith("<details"):
             continue  # how to unfold an answer
+        if re.fullmatch(r"!\[[^\]]*\]\([^)]*\)", block.strip()):
+            slides.append(Slide(last.heading, [markdown(block)], kind="picture"))
+            continue
         belongs = block.startswith(("$$", "<details")) or before_it.endswith(":")
-        full = last.height + height(block) > TEXT_HEIGHT and not belongs
+        full = last.height + height(block) > (FULL_HEIGHT + 2 if belongs else TEXT_HEIGHT)
         another = cell.id == QUIZ and last.parts
         if another or last.kind in ("code", "picture") or (full and not last.kind):
             slides.append(last := Slide(last.heading))
@@ -231,9 +238,7 @@ def _add_text(slides, cell, markdown):
 
 def _unfolding(block, markdown):
     """A question and, one step later, its answer; empty for any other block."""
-    found = re.fullmatch(
-        r"<details>\s*<summary>(.*?)</summary>(.*)</details>", block.strip(), re.DOTALL
-    )
+    found = re.fullmatch(UNFOLDING, block.strip(), re.DOTALL)
     if not found:
         return ""
     question, answer = found.groups()
@@ -284,6 +289,7 @@ SLIDE_CSS = """
   color: #222; background: #fff; }
 .reveal .slides { text-align: left; }
 .reveal .slides section { padding: 0; height: 100%; box-sizing: border-box; }
+.reveal .slides section .fragment { transition: none; }  /* else its size is measured too late */
 .reveal h1 { font-size: 2em; line-height: 1.15; margin: 0.4em 0; }
 .reveal h2 { font-size: 1.15em; margin: 0 0 0.5em; color: #1f5c99; }
 .reveal p, .reveal ul, .reveal ol { margin: 0 0 0.55em; }
@@ -312,10 +318,11 @@ FIT = """
 const deck = new Reveal({width: 1280, height: 720, margin: 0.04, center: false, hash: true,
   slideNumber: "c/t", transition: "none", controlsTutorial: false});
 function fit(slide) {
-  for (let percent = 100; percent >= 50 && slide.scrollHeight > slide.clientHeight; percent -= 5)
+  const over = () =>
+    slide.scrollHeight > slide.clientHeight + 4 || slide.scrollWidth > slide.clientWidth + 4;
+  for (let percent = 100; percent >= 50 && over(); percent -= 5)
     slide.style.fontSize = percent + "%";
-  if (slide.scrollHeight > slide.clientHeight || slide.scrollWidth > slide.clientWidth)
-    slide.dataset.overfull = "yes";
+  if (over()) slide.dataset.overfull = "yes";
 }
 deck.initialize().then(() => document.fonts.ready).then(() => {
   for (const slide of document.querySelectorAll(".slides section:not(.stack)")) {
@@ -387,11 +394,10 @@ def handout_page(notebook, folder):
 
 def without_answers(cell):
     """The text of a cell without the answers that unfold; the questions of the quiz stay."""
-    unfolding = r"<details>\s*<summary>(.*?)</summary>.*?</details>"
     if cell.id != QUIZ:
-        return re.sub(unfolding, "", cell.source, flags=re.DOTALL)
-    questions = re.findall(unfolding, cell.source, flags=re.DOTALL)
-    return "\n\n".join([cell.source.split("\n")[0], *questions])
+        return re.sub(UNFOLDING, "", cell.source, flags=re.DOTALL)
+    found = re.findall(UNFOLDING, cell.source, flags=re.DOTALL)
+    return "\n\n".join([cell.source.split("\n")[0], *(question for question, _ in found)])
 
 
 def find_browser():
