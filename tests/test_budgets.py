@@ -40,9 +40,13 @@ def test_the_readme_states_what_was_measured():
 
 def test_no_lesson_takes_longer_than_it_may():
     limits = {"00": 15, "01": 50, "08": 150, "09": 100}
-    for name, entry in budgets.read_budgets().items():
+    entries = budgets.read_budgets()
+    # as if the machine had been as fast each time as it was at its fastest
+    fastest = min(entry["calibration"] for entry in entries.values())
+    for name, entry in entries.items():
         if not name.startswith("solutions/"):
-            assert entry["seconds"] <= limits.get(name[:2], 60), name
+            seconds = entry["seconds"] * fastest / entry["calibration"]
+            assert seconds <= limits.get(name[:2], 60), name
 
 
 def test_the_solutions_take_a_minute_in_all():
