@@ -117,7 +117,8 @@ def test_binder_installs_the_lock_and_writes_the_settings(tmp_path):
     (line,) = re.findall(r"^-r (.*)$", (folder / "requirements.txt").read_text(), re.MULTILINE)
     assert (folder / line).resolve() == Path(bootstrap.LOCK)
     script = (folder / "postBuild").read_text()
-    assert os.access(folder / "postBuild", os.X_OK)
+    if (ROOT / ".git").exists():  # a copy from a USB stick may have lost it
+        assert os.access(folder / "postBuild", os.X_OK)
     (code,) = re.findall(r'^python -c "(.*)"$', script, re.MULTILINE)
     code = code.replace("lab.write_overrides()", "print(lab.write_overrides(sys.argv[1]))")
     done = subprocess.run(
