@@ -51,6 +51,8 @@ def test_the_home_is_empty_and_what_is_left_there_is_a_failure():
     done = offline(sys.executable, "-c", code + "; (pathlib.Path.home() / 'left').touch()")
     assert done.returncode == 1
     assert "left left in the home" in done.stderr
+    code = "import pathlib; (pathlib.Path.home() / '.rustup').mkdir()"
+    assert offline(sys.executable, "-c", code).returncode == 0
 
 
 @needs_namespaces
