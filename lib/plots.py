@@ -290,9 +290,12 @@ def tsne(embeddings, seed=0):
     principal components so that a seed gives one picture.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     layout = TSNE(metric="cosine", init="pca", perplexity=30, random_state=seed)
-    return layout.fit_transform(_unit_rows(embeddings))
+    # Its threads wait for one another at every step: on a busy machine two are slower than one.
+    with threadpool_limits(1, user_api="openmp"):
+        return layout.fit_transform(_unit_rows(embeddings))
 
 
 def plot_tsne(ax, points, labels, images=None):

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 SETUP = """import sys
 sys.path.insert(0, "..")
-from lib import data, interactive, plots
+from lib import data, interactive, plots, verification
 import numpy as np
 %matplotlib widget
 plots.use_course_style()
@@ -20,6 +20,7 @@ rng = np.random.default_rng(0)
 labels = digits.y_test[:300]
 directions = rng.normal(size=(3, 10))
 on_sphere = directions.T[labels] + 0.2 * rng.normal(size=(300, 3))
+pairs = verification.score_pairs(on_sphere, labels)
 record = interactive.TrainingRecord(labels)
 for moment in range(12):
     record.epochs.append(moment / 2)
@@ -36,6 +37,7 @@ FIGURES = {
     "room": ("interactive.RoomForClasses()", "classes C", 200),
     "sphere": ("interactive.Sphere(on_sphere, labels, directions)", "turn around", 100),
     "scatter": ("interactive.Scatter(on_sphere[:, :2], labels, digits.x_test)", "chosen", 100),
+    "threshold": ("interactive.ThresholdSlider(pairs)", "threshold", 200),
     "playback": ("interactive.Playback(record)", "moment", 200),
 }
 CELL = {name: number for number, name in enumerate(FIGURES, 1)}
