@@ -1,5 +1,6 @@
 """What every test runs with: lesson mode, and nothing written into the checkout or the home."""
 
+import gc
 import os
 
 import measured_notebooks
@@ -24,6 +25,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="keep what each notebook needs in data/budgets.json instead of checking it",
     )
+
+
+def pytest_collection_finish(session):
+    """What is imported by now stays: leave it out of each search for garbage that a test starts."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config):
