@@ -13,6 +13,7 @@
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
 ## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
+## make repeat   run lessons again and under other arithmetic, and compare   NB=…
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12"
@@ -50,7 +51,7 @@ NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help environment lab test test-browser render pictures results data bench budgets versions slides grade bundle lint lock clean
+.PHONY: help environment lab test test-browser render pictures results data bench budgets versions repeat slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -96,6 +97,9 @@ budgets: environment
 
 versions: environment
 	$(PY) lib/tools/versions.py $(PACKAGES)
+
+repeat: environment
+	@$(PY) lib/tools/repeat.py $(NB)
 
 slides: environment
 	@$(PY) lib/tools/slides.py $(NB)

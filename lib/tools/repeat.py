@@ -1,0 +1,122 @@
+"""Run lessons again, and under other arithmetic, and compare what they print and draw.
+
+    python lib/tools/repeat.py [NOTEBOOK ...]
+
+Without names, every lesson. Each is run twice: all that it prints and draws must be the same to the
+last digit and pixel, but for measured times. Then it is run with one thread, without oneDNN's
+kernels and compiled by XLA: digits may differ then, but no claim may fail. Nothing is stored.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import private_state
+import render
+
+ONE = "1"
+CONDITIONS = {
+    "one thread": {
+        "TF_NUM_INTRAOP_THREADS": ONE,
+        "TF_NUM_INTEROP_THREADS": ONE,
+        "OMP_NUM_THREADS": ONE,
+        "OPENBLAS_NUM_THREADS": ONE,
+    },
+    "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    "XLA": {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"},
+}
+# A cell whose results are times says so with this tag.
+TIMED = "timed"
+TIME = re.compile(r"\d[\d.,]*(?= ?(?:s|ms|seconds?)\b)")
+
+
+@contextlib.contextmanager
+def variables(values):
+    """Set environment variables; the kernels that are started inside inherit them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def results(notebook):
+    """What the cells of an executed notebook show, by cell id: texts without times, pictures."""
+    found = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and TIMED not in cell.metadata.get("tags", ()):
+            found[cell.id] = [_shown(output) for output in cell.outputs]
+    return found
+
+
+def _shown(output):
+    if output.output_type == "stream":
+        return TIME.sub("…", output.text)
+    data = {k: v for k, v in output.get("data", {}).items() if k in ("image/png", *render.TEXTS)}
+    return {k: v if k == "image/png" else TIME.sub("…", v) for k, v in data.items()}
+
+
+def run(path, environment):
+    """Execute a lesson with these variables; return its results and the seconds it took.
+
+    Raises:
+        render.Problem: if a cell fails, as one does whose claim does not hold.
+    """
+    began = time.monotonic()
+    notebook = render.read(path)
+    with variables(environment):
+        render.execute(notebook, path.parent)
+    render.clean(notebook)
+    return results(notebook), time.monotonic() - began
+
+
+def differences(first, second):
+    """The ids of the cells that do not show the same."""
+    return [cell for cell in first if first[cell] != second[cell]]
+
+
+def check(path):
+    """Run one lesson in every way and print a line for each; return how many of them failed."""
+    failed = 0
+    first = None
+    for name, environment in {"first run": {}, "again": {}, **CONDITIONS}.items():
+        try:
+            shown, seconds = run(path, environment)
+        except render.Problem as problem:
+            print(f"{render.shown(path)}, {name}: {problem}", flush=True)
+            failed += 1
+            continue
+        first = shown if first is None else first
+        changed = differences(first, shown)
+        verdict = f"{len(changed)} of {len(shown)} cells differ, all claims hold"
+        if name == "again" and changed:
+            verdict = f"NOT THE SAME in {', '.join(changed)}"
+            failed += 1
+        elif not changed:
+            verdict = "all claims hold" if name == "first run" else "the same"
+        print(f"{render.shown(path)}, {name}: {verdict} ({seconds:.0f} s)", flush=True)
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run lessons again and compare.")
+    parser.add_argument("notebooks", nargs="*", help="lessons; all without")
+    options = parser.parse_args()
+    paths = [Path(name).resolve() for name in options.notebooks]
+    private_state.use()
+    failed = sum(check(path) for path in paths or sorted(render.LESSONS.glob("*.ipynb")))
+    if failed:
+        sys.exit(f"{failed} runs failed or were not the same")
+
+
+if __name__ == "__main__":
+    main()
