@@ -14,9 +14,9 @@
 ## make budgets  measure every notebook, state its seconds and memory in the texts
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make repeat   run lessons again and under other arithmetic, and compare   NB=…
-## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb
+## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
-## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12"
+## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12" OUT=dist/usb
 ## make lint     check the style of the code
 ## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
@@ -37,6 +37,7 @@ DIR ?=
 CSV ?=
 TIMEOUT ?=
 PLATFORM ?=
+OUT ?=
 PACKAGES ?= oldest
 SAVE ?=
 
@@ -102,13 +103,13 @@ repeat: environment
 	@$(PY) lib/tools/repeat.py $(NB)
 
 slides: environment
-	@$(PY) lib/tools/slides.py $(NB)
+	@$(PY) lib/tools/slides.py $(if $(OUT),--output "$(OUT)") $(NB)
 
 grade: environment
 	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
 bundle: environment
-	@$(PY) lib/tools/bundle.py $(PLATFORM)
+	@$(PY) lib/tools/bundle.py $(if $(OUT),--output "$(OUT)") $(PLATFORM)
 
 lint: environment
 	$(PY) -m ruff check --no-cache .

@@ -242,3 +242,9 @@ def test_reveal_is_the_one_that_its_readme_names():
     for name, digest in re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme, re.MULTILINE):
         assert hashlib.sha256((slides.REVEAL / name).read_bytes()).hexdigest() == digest
     assert readme.count("reveal.js |") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SystemExit, match="make slides OUT="):
+        slides.main(["--output", str(tmp_path / "file")])

@@ -228,7 +228,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         served = bundle(options.targets or [this_target()], options.output)
-    except Problem as problem:
+    except (Problem, OSError) as problem:
         print(f"No bundle: {problem}.", file=sys.stderr)
         return 1
     files = [path for path in options.output.rglob("*") if path.is_file()]

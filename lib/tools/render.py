@@ -225,6 +225,11 @@ def execute(notebook, folder):
         raise Problem(f"cell {current[-1]} took more than {CELL_TIMEOUT} seconds") from None
     except DeadKernelError:
         raise Problem(f"the kernel died in cell {current[-1]} (is there enough memory?)") from None
+    except AssertionError:
+        if client.km is not None:
+            raise
+        # On Ctrl-C nbclient stops the kernel, and then trips over there being none.
+        raise KeyboardInterrupt from None
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":

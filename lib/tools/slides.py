@@ -433,7 +433,13 @@ def main(arguments=None):
     browser = find_browser()
     for kind, make in (("slides", slide_page), ("handouts", handout_page)):
         folder = options.output.resolve() / kind
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(
+                f"{folder} cannot be made: {error.strerror}. Choose another folder: "
+                "make slides OUT=/path/to/folder."
+            )
         for path in paths:
             notebook = nbformat.read(path, as_version=4)
             target = folder / f"{path.stem}.html"
