@@ -101,7 +101,8 @@ def test_images_show_the_character_as_pillow_draws_it(both):
         places = [large[:, x : x + 224].reshape(28, 8, 28, 8) for x in range(0, 176, 2)]
         agreement.append(max(map(correlation, places, [part.images[i, ..., 0]] * len(places))))
     assert np.median(agreement) > 0.99
-    assert np.mean(np.array(agreement) > 0.95) > 0.9  # a few are moved to fit into the frame
+    # A few are moved to fit into the frame, and releases of FreeType draw a little differently.
+    assert np.mean(np.array(agreement) > 0.95) > 0.8
 
 
 def correlation(large, image):
