@@ -167,6 +167,11 @@ def test_only_the_cells_that_an_answer_needs_are_run(course):
         ("import a.b as c, d.e", set(), {"c", "d"}),
         ("class A:\n    def f(self):\n        return B", {"B"}, {"A"}),
         ("f = lambda x: x * y", {"y"}, {"f"}),
+        ("{a: a + c for a in b}", {"b", "c"}, set()),
+        ("[a for a in a]", {"a"}, set()),
+        ("class A:\n    x = 1\n    y = x + z", {"z"}, {"A"}),
+        ("def f():\n    return [g(x) for x in h]", {"g", "h"}, {"f"}),
+        ("return a", set(), set()),
         ("no python", set(), set()),
     ],
 )

@@ -17,17 +17,18 @@ import ast
 import builtins
 import contextlib
 import csv
+import dis
 import json
 import os
 import queue
 import re
 import signal
 import subprocess
-import symtable
 import sys
 import tempfile
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,31 +203,45 @@ def _slice(code, wanted, provided):
     return needed
 
 
+# From instructions and not from `symtable`: that of Python 3.13 counts a comprehension's variable.
+
+
 def used_names(source):
     """The global names that code reads before it defines them; empty where it is not Python."""
     used, bound = set(), set()
     for statement in _statements(source):
         text = ast.unparse(statement)
-        top = symtable.symtable(text, "cell", "exec")
-        reads = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
-        if isinstance(statement, ast.AugAssign):
-            reads |= {symbol.get_name() for symbol in top.get_symbols()}
-        scopes = list(top.get_children())
-        while scopes:
-            scope = scopes.pop()
-            reads |= {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
-            scopes += scope.get_children()
-        used |= reads - bound
+        code = _compiled(text)
+        used |= _global_reads(code) - bound if code else set()
         bound |= bound_names(text)
     return used
 
 
 def bound_names(source):
     """The global names that code defines; empty where it is not Python."""
-    if not _statements(source):
-        return set()
-    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
-    return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    code = _compiled(source)
+    return _stored(code) if code else set()
+
+
+def _global_reads(code):
+    """The global names that code looks up, functions and classes inside it included."""
+    looks_up = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+    reads = {i.argval for i in dis.get_instructions(code) if i.opname in looks_up}
+    if code.co_name != "<module>":
+        reads -= _stored(code)  # the attributes of a class
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return reads.union(*map(_global_reads, inner))
+
+
+def _stored(code):
+    return {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_NAME"}
+
+
+def _compiled(source):
+    try:
+        return compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _statements(source):
