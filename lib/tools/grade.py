@@ -209,18 +209,15 @@ def _slice(code, wanted, provided):
 def used_names(source):
     """The global names that code reads before it defines them; empty where it is not Python."""
     used, bound = set(), set()
-    for statement in _statements(source):
-        text = ast.unparse(statement)
-        code = _compiled(text)
-        used |= _global_reads(code) - bound if code else set()
-        bound |= bound_names(text)
+    for code in _statements(source):
+        used |= _global_reads(code) - bound
+        bound |= _stored(code)
     return used
 
 
 def bound_names(source):
     """The global names that code defines; empty where it is not Python."""
-    code = _compiled(source)
-    return _stored(code) if code else set()
+    return set().union(*map(_stored, _statements(source)))
 
 
 def _global_reads(code):
@@ -237,16 +234,13 @@ def _stored(code):
     return {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_NAME"}
 
 
-def _compiled(source):
-    try:
-        return compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _statements(source):
+    """The compiled statements of a cell, each alone: what follows a `raise` counts, too."""
     try:
-        return ast.parse(source).body
+        return [
+            compile(ast.unparse(statement), "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            for statement in ast.parse(source).body
+        ]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
 
