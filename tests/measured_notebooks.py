@@ -10,6 +10,8 @@ from pathlib import Path
 import budgets
 
 import pytest
+from nbmake.nb_result import NotebookError, NotebookResult
+from nbmake.pytest_items import NotebookFailedException
 
 
 class MeasuredNotebooks:
@@ -36,7 +38,7 @@ class MeasuredNotebooks:
                 notebook_name(item.path), measured, budgets.read_budgets()
             )
             if complaint:
-                pytest.fail(complaint, pytrace=False)
+                raise failure(complaint)
         return result
 
     def pytest_terminal_summary(self, terminalreporter, config):
@@ -47,6 +49,12 @@ class MeasuredNotebooks:
             )
         if self.measured and config.getoption("--write-budgets", default=False):
             budgets.write_budgets(self.measured)
+
+
+def failure(complaint):
+    """The exception that nbmake shows in one line."""
+    error = NotebookError(summary=complaint, trace=complaint, failing_cell_index=0)
+    return NotebookFailedException(NotebookResult(nb=None, error=error))
 
 
 def notebook_name(path):

@@ -103,11 +103,11 @@ def test_code_addresses_and_the_quiz_are_no_words():
     ("change", "expected"),
     [
         ({}, None),
-        ({"seconds": 69.9}, None),  # 35 s are stated
-        ({"seconds": 70.1}, "took 70 s; it states 35 s"),
-        ({"seconds": 139.0, "calibration": 0.4}, None),
-        ({"seconds": 141.0, "calibration": 0.4}, "twice that is 140 s on this machine, 2.00 times"),
-        ({"seconds": 36.0, "calibration": 0.1}, "took 36 s"),
+        ({"seconds": 79.9}, None),  # 35 s are stated, and 10 s are for the start
+        ({"seconds": 80.1}, "took 80 s; it states 35 s"),
+        ({"seconds": 149.0, "calibration": 0.4}, None),
+        ({"seconds": 151.0, "calibration": 0.4}, "2.00 times as slow, twice that and 10 s are 150"),
+        ({"seconds": 79.9, "calibration": 0.1}, None),
         ({"megabytes": 2599}, None),  # 1.3 GB are stated
         ({"megabytes": 2601}, "needed 2.6 GB; it states 1.3 GB"),
     ],
@@ -164,7 +164,7 @@ def test_calibration_is_slower_where_each_step_is(monkeypatch):
 @pytest.mark.parametrize(
     ("stated", "failed", "message"),
     [
-        ({"seconds": 30, "megabytes": 900, "calibration": 1e9}, 1, "states 30 s"),
+        ({"seconds": 5, "megabytes": 900, "calibration": 1e9}, 1, "states 5 s"),
         ({"seconds": 30, "megabytes": 1, "calibration": 1e-9}, 1, "states 0.1 GB"),
         ({"seconds": 30, "megabytes": 900, "calibration": 1e-9}, 0, ""),
     ],
@@ -180,6 +180,7 @@ def test_a_notebook_beyond_its_budget_fails_the_run(pytester, monkeypatch, state
     nbformat.write(notebook, pytester.path / "small.ipynb")
     monkeypatch.setattr(budgets, "read_budgets", lambda: {"small": stated})
     monkeypatch.setattr(budgets, "_calibration_step", lambda: time.sleep(0.001))
+    monkeypatch.setattr(budgets, "START", -9.9)  # a tenth of a second is left where 5 s are stated
     plugins = [measured_notebooks.MeasuredNotebooks()]
     result = pytester.inline_run("--nbmake", "small.ipynb", plugins=plugins)
     result.assertoutcome(passed=1 - failed, failed=failed)
