@@ -2,10 +2,10 @@
 
     python lib/tools/repeat.py [NOTEBOOK ...]
 
-Without names, every lesson. Each is run twice: all that it prints and draws must be the same to the
-last digit and pixel, but for measured times, and for rounding errors where a claim measures those.
-Then it is run with one thread, without oneDNN's kernels and compiled by XLA: digits may differ then,
-but no claim may fail. Nothing is stored.
+Without names, every lesson. Each is run twice: all that it prints and draws must be the same to
+the last digit and pixel, but for measured times, and rounding errors where a claim measures those.
+Then it is run with one thread, without oneDNN's kernels and compiled by XLA: digits may differ
+then, but no claim may fail. Nothing is stored.
 """
 
 import argparse
@@ -34,7 +34,7 @@ CONDITIONS = {
 TIMED = "timed"
 TIME = re.compile(r"\d[\d.,]*(?= ?(?:s|ms|seconds?)\b)")
 # A difference of two ways to compute the same: how threads share the work decides its last bits.
-ROUNDING = re.compile(r"\d[\d.]*e-(?:0[6-9]|\d\d)\b")
+ROUNDING = re.compile(r"\d[\d.]*e-(?:0[6-9]|[1-9]\d)\b")
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def variables(values):
 
 
 def results(notebook):
-    """What the cells of an executed notebook show, by cell id: pictures, and texts without times."""
+    """What the cells of an executed notebook show, by cell id: pictures, texts without times."""
     found = {}
     for cell in notebook.cells:
         if cell.cell_type == "code" and TIMED not in cell.metadata.get("tags", ()):
