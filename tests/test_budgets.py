@@ -106,7 +106,7 @@ def test_code_addresses_and_the_quiz_are_no_words():
         ({"seconds": 79.9}, None),  # 35 s are stated, and 10 s are for the start
         ({"seconds": 80.1}, "took 80 s; it states 35 s"),
         ({"seconds": 149.0, "calibration": 0.4}, None),
-        ({"seconds": 151.0, "calibration": 0.4}, "2.00 times as slow, twice that and 10 s are 150"),
+        ({"seconds": 151.0, "calibration": 0.4}, "2.00 times as slow, twice that + 10 s is 150"),
         ({"seconds": 79.9, "calibration": 0.1}, None),
         ({"megabytes": 2599}, None),  # 1.3 GB are stated
         ({"megabytes": 2601}, "needed 2.6 GB; it states 1.3 GB"),

@@ -176,8 +176,8 @@ def complaint(name, measured, budgets):
     seconds = ALLOWED * stated_seconds(stated) * slower + START
     if measured["seconds"] > seconds:
         return (
-            f"{name} took {measured['seconds']:.0f} s; it states {stated_seconds(stated)} s. On this "
-            f"machine, {slower:.2f} times as slow, twice that and {START} s are {seconds:.0f} s"
+            f"{name} took {measured['seconds']:.0f} s; it states {stated_seconds(stated)} s. On "
+            f"this machine, {slower:.2f} times as slow, twice that + {START} s is {seconds:.0f} s"
         )
     gigabytes = ALLOWED * stated_gigabytes(stated)
     if measured["megabytes"] > 1000 * gigabytes:
