@@ -1,5 +1,6 @@
 """Scoreboard and verification: cases worked by hand, brute force, properties, and clear errors."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 from lib import evaluation
@@ -527,6 +528,17 @@ def test_distance_scores_see_lengths_and_do_not_mind_the_unit_or_the_class_numbe
     stretched = embeddings * rng.uniform(0.2, 5, (60, 1))
     changed = evaluation.distance_scores(stretched, labels, stretched, labels)
     assert changed["distance_ratio"] > 1.5 * scores["distance_ratio"]
+
+
+def test_distances_take_little_memory():
+    """All differences of 2,000 embeddings at once would be a gigabyte, of 10,000 more than 25."""
+    rng = np.random.default_rng(0)
+    embeddings, labels = rng.normal(size=(2000, 64)).astype("float32"), np.arange(2000) % 10
+    tracemalloc.start()
+    evaluation.distance_scores(embeddings, labels, embeddings, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
 
 
 def test_distance_scores_refuse_nan():
