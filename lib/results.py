@@ -23,7 +23,7 @@ import numpy as np
 from . import evaluation
 from .data import course_mode, load_digits
 from .fingerprint import fingerprint
-from .runs import DEMO_RUNS, MAPPED_RUNS, RUNS, GlyphRun
+from .runs import FULL_RUNS, MAPPED_RUNS, RUNS, GlyphRun
 
 RESULTS_FILE = Path(__file__).resolve().parent.parent / "data" / "results.json"
 
@@ -60,15 +60,19 @@ class Record:
 def recorded(name, mode=None):
     """The record of run `name` in this mode.
 
+    Only the runs of `FULL_RUNS` are recorded in full mode. Of any other, a lesson that is run in
+    full mode gets the lesson mode's record, and its title says so.
+
     Raises:
         KeyError: if nothing is recorded under that name; the message says how to record it.
     """
     mode = mode or course_mode()
-    entry = read_results().get(mode, {}).get(name)
+    lesson_only = mode == "full" and name in RUNS and name not in FULL_RUNS
+    entry = read_results().get("lesson" if lesson_only else mode, {}).get(name)
     if entry is None:
-        command = "make results FULL=1" if mode == "full" else "make results"
+        command = "make results FULL=1" if name in runs_of("full") else "make results"
         raise KeyError(f"no record of {name!r} in {mode} mode: `{command}` trains and records it.")
-    return Record(entry["title"], entry["rows"])
+    return Record(entry["title"] + ", lesson mode" * lesson_only, entry["rows"])
 
 
 def read_results(path=RESULTS_FILE):
@@ -92,9 +96,9 @@ def write_results(results, path=RESULTS_FILE):
     os.replace(unfinished, path)
 
 
-def is_current(name, entry):
+def is_current(name, entry, mode="lesson"):
     """Whether a recorded entry came from the code, the settings and the seeds of today."""
-    run = runs_of("full")[name]
+    run = runs_of(mode)[name]
     seeds = {str(seed) for seed in run.seeds}
     return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
 
@@ -114,7 +118,7 @@ def run_fingerprint(run):
 
 def runs_of(mode):
     """The runs that are recorded in a mode, by name."""
-    return RUNS | DEMO_RUNS if mode == "full" else RUNS
+    return FULL_RUNS if mode == "full" else RUNS
 
 
 def record_all(mode=None, names=None, path=RESULTS_FILE):
@@ -167,16 +171,17 @@ def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
     mode = mode or course_mode()
     path = _embeddings_file(name, mode, folder)
     if not path.exists():
-        command = "make results" if mode == "lesson" and name in RUNS else "make results FULL=1"
+        in_lesson_mode = name in RUNS and path == _embeddings_file(name, "lesson", folder)
+        command = "make results" if in_lesson_mode else "make results FULL=1"
         raise FileNotFoundError(f"{path} is missing: `{command}` records it.")
     with np.load(path, allow_pickle=False) as arrays:
         return arrays["embeddings"].astype("float32"), arrays["labels"].astype("int32")
 
 
 def _embeddings_file(name, mode, folder):
-    """The demonstrations exist in full mode only; of any other run both modes are kept apart."""
-    both_modes = name in RUNS
-    return folder / f"embeddings_{name}{'_full' if both_modes and mode == 'full' else ''}.npz"
+    """One for each run; two, kept apart, of a run that is recorded in both modes."""
+    full = mode == "full" and name in RUNS and name in FULL_RUNS
+    return folder / f"embeddings_{name}{'_full' if full else ''}.npz"
 
 
 def _entry_to_continue(entry, run):

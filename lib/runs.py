@@ -3,7 +3,7 @@
 A run of the digits is one line here: the recipe of `lib.recipes` that trains it, and its arguments.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from . import evaluation, recipes, training, verification
 from .glyphs import load_glyphs
@@ -385,6 +385,25 @@ DEMO_RUNS = {
         ),
     )
 }
+
+# What the table of all losses compares, in the order of the lessons; {} stands for 2, 3 or 64.
+COMPARED = {
+    "softmax": "softmax-{}d",
+    "center loss": "center-{}d",
+    "modified softmax": "modified-softmax-{}d",
+    "NormFace": "normface-{}d",
+    "SphereFace, annealed": "sphereface-{}d-annealed",
+    "CosFace": "cosface-{}d",
+    "ArcFace": "arcface-{}d",
+    "combined": "combined-{}d",
+}
+DIMENSIONS = (2, 3, 64)
+
+# On all of MNIST a training takes a minute and more, so only these runs are recorded there.
+FULL_RUNS = {
+    name: replace(RUNS[name], seeds=(0, 1, 2))
+    for name in (pattern.format(dim) for dim in DIMENSIONS for pattern in COMPARED.values())
+} | DEMO_RUNS
 
 # Of these the embeddings of 1,000 held-out digits are kept as well, for a map of each.
 MAPPED_RUNS = tuple(

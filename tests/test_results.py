@@ -14,16 +14,19 @@ import pytest
 
 @pytest.mark.parametrize(
     ("mode", "name"),
-    [*(("lesson", name) for name in runs.RUNS), *(("full", name) for name in runs.DEMO_RUNS)],
+    [*(("lesson", name) for name in runs.RUNS), *(("full", name) for name in runs.FULL_RUNS)],
 )
 def test_the_record_came_from_the_code_of_today(mode, name):
     entry = results.read_results()[mode].get(name)
     assert entry is not None, f"{name} is not recorded: run `make results`"
-    assert results.is_current(name, entry), f"the record of {name} is stale: run `make results`"
+    assert results.is_current(name, entry, mode), (
+        f"the record of {name} is stale: run `make results`"
+    )
 
 
 def test_the_record_holds_no_run_that_is_gone():
     assert set(results.read_results()["lesson"]) <= set(runs.RUNS)
+    assert set(results.read_results()["full"]) <= set(runs.FULL_RUNS)
 
 
 def test_no_two_runs_have_the_same_numbers():
@@ -56,6 +59,13 @@ def test_embeddings_that_are_not_kept_say_how_to_record_them(tmp_path):
 def test_a_run_that_is_not_recorded_says_which_command_records_it():
     with pytest.raises(KeyError, match="make results"):
         results.recorded("no-such-run")
+
+
+def test_a_lesson_in_full_mode_gets_what_is_recorded_in_lesson_mode_only():
+    assert results.recorded("glyphs-arcface", "full").title.endswith("lesson mode")
+    lesson = results.recorded("glyphs-arcface", "lesson")
+    assert results.recorded("glyphs-arcface", "full").rows == lesson.rows
+    assert results.recorded("demo-2d-softmax", "full").title == "softmax"
 
 
 def test_mean_spread_and_band_by_hand():

@@ -11,23 +11,10 @@ import re
 from pathlib import Path
 
 from lib.results import Record, read_results
-from lib.runs import DEMO_RUNS
+from lib.runs import COMPARED, DEMO_RUNS, DIMENSIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"
-
-# The losses in the order of the lessons; {} stands for 2, 3 or 64.
-LOSSES = {
-    "softmax": "softmax-{}d",
-    "center loss": "center-{}d",
-    "modified softmax": "modified-softmax-{}d",
-    "NormFace": "normface-{}d",
-    "SphereFace, annealed": "sphereface-{}d-annealed",
-    "CosFace": "cosface-{}d",
-    "ArcFace": "arcface-{}d",
-    "combined": "combined-{}d",
-}
-DIMENSIONS = (2, 3, 64)
 
 # Test accuracy that the 2-D demonstration reports for its own runs of three epochs. Its section on
 # ArcFace trains CosFace, so there is nothing to compare with.
@@ -40,23 +27,24 @@ def table(header, rows):
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def mean_and_spread(record, column):
+def mean_and_spread(record, column, digits=3):
     """ "0.955 ± 0.004"; without the spread where there is one seed only, a dash where none."""
     if record is None:
         return "–"
     mean, spread = record.mean(column), record.spread(column)
-    return f"{mean:.3f}" if spread != spread else f"{mean:.3f} ± {spread:.3f}"
+    text = f"{mean:.{digits}f}"
+    return text if spread != spread else f"{text} ± {spread:.{digits}f}"
 
 
-def losses_table(records):
+def losses_table(records, digits=3):
     """Accuracy by the head and EER of every loss in two, three and 64 dimensions."""
     header = ["loss", *(f"{dim}-D {what}" for dim in DIMENSIONS for what in ("accuracy", "EER"))]
     rows = []
-    for title, pattern in LOSSES.items():
+    for title, pattern in COMPARED.items():
         cells = [title]
         for dim in DIMENSIONS:
             record = records.get(pattern.format(dim))
-            cells += [mean_and_spread(record, column) for column in ("head_accuracy", "eer")]
+            cells += [mean_and_spread(record, c, digits) for c in ("head_accuracy", "eer")]
         rows.append(cells)
     return table(header, rows)
 
@@ -104,6 +92,7 @@ def tables(results, bench):
     )
     return {
         "lesson mode": losses_table(lesson),
+        "full mode": losses_table(full, digits=4),
         "demonstration in 2-D": demo_2d_table(full),
         "demonstration in 20-D": demo_20d_table(full),
         "cost of a step": bench_table(bench),
