@@ -379,6 +379,16 @@ def quiz(book):
             yield f"gives no reason in its quiz: {answer[:40]!r}"
 
 
+def finished(book):
+    """No text that was to be written later, and something behind all that unfolds."""
+    for cell in book.notebook.cells:
+        for mark in re.findall(r"\b(?:PLACEHOLDER|TODO|FIXME|TBD)\b|(?i:lorem ipsum)", cell.source):
+            yield f"cell {cell.id} is not finished: {mark}"
+        for answer in re.findall(r"</summary>(.*?)</details>", cell.source, flags=re.DOTALL):
+            if len(answer.split()) < 10:
+                yield f"cell {cell.id} unfolds to next to nothing: {answer.strip()[:40]!r}"
+
+
 def solutions_stay_out(book):
     for cell in book.notebook.cells:
         if exercises.BEGIN in cell.source or exercises.END in cell.source:
@@ -398,7 +408,7 @@ def markers_pair_up(book):
 
 
 ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
-ANY += (imports_in_setup, short_cells, links_lead_somewhere)
+ANY += (imports_in_setup, short_cells, links_lead_somewhere, finished)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
 LESSON = (
     *ANY,
@@ -663,6 +673,12 @@ SPOILED = [
     (quiz, spoil_text("quiz", "</summary>\n\n", "</summary>\n")),
     (quiz, spoil_text("quiz", "Is it so? ", "")),
     (quiz, spoil_text("quiz", "For a reason that takes ten words or more to tell.", "Why not?")),
+    (finished, spoil_source("reading", "PLACEHOLDER")),
+    (finished, spoil_source("idea-2", "math.pi  # TODO")),
+    (
+        finished,
+        spoil_text("quiz", "For a reason that takes ten words or more to tell.", "Why not?"),
+    ),
     (solutions_stay_out, spoil_source("exercise-1-code", "# BEGIN SOLUTION")),
 ]
 
