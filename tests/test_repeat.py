@@ -1,6 +1,7 @@
 """`make repeat` sees every change but that of a time, and fails where a lesson does not repeat."""
 
 import os
+from pathlib import Path
 
 import repeat
 
@@ -13,8 +14,12 @@ def notebook(*outputs, tags=()):
     return new_notebook(cells=[cell])
 
 
-def printed(text, **options):
-    return repeat.results(notebook(new_output("stream", text=text), **options))
+def printed_notebook(text, tags=()):
+    return notebook(new_output("stream", text=text), tags=tags)
+
+
+def printed(text, tags=()):
+    return repeat.results(printed_notebook(text, tags))
 
 
 def drawn(png):
@@ -29,6 +34,7 @@ def drawn(png):
         (drawn("AAAA"), drawn("AAAB")),
         (printed("one"), drawn("AAAA")),
         (printed("difference: 1e-05"), printed("difference: 2e-05")),
+        (printed("mistakes: 0 (at most 10)"), printed("mistakes: 1 (at most 10)")),
         (printed("EER 0.05 · 3.1 s"), printed("EER 0.06 · 3.1 s")),
     ],
 )
@@ -43,6 +49,7 @@ def test_a_change_in_a_digit_or_a_pixel_is_seen(first, second):
         ("accuracy 0.94 · 3.1 s", "accuracy 0.94 · 12.9 s"),
         ("a step takes 31 ms", "a step takes 29 ms"),
         ("difference: 2.384e-07 (at most 1e-06)", "difference: 1.192e-07 (at most 1e-06)"),
+        ("difference: 0 (at most 1e-05)", "difference: 1.192e-07 (at most 1e-05)"),
     ],
 )
 def test_a_time_or_a_rounding_error_may_change(first, second):
@@ -53,10 +60,15 @@ def test_a_cell_that_measures_times_is_left_out():
     assert printed("ratio 1.3", tags=["timed"]) == {}
 
 
-def test_variables_are_as_before_afterwards(monkeypatch):
+def test_the_kernel_is_started_with_the_variables_and_they_are_as_before_afterwards(monkeypatch):
     monkeypatch.setenv("KEPT", "old")
-    with repeat.variables({"KEPT": "new", "ADDED": "1"}):
-        assert (os.environ["KEPT"], os.environ["ADDED"]) == ("new", "1")
+    monkeypatch.setattr(repeat.render, "read", lambda path: printed_notebook("0.5"))
+    inside = []
+    seen = lambda *_: inside.append((os.environ["KEPT"], os.environ["ADDED"]))  # noqa: E731
+    monkeypatch.setattr(repeat.render, "execute", seen)
+    shown, _ = repeat.run(Path("lesson.ipynb"), {"KEPT": "new", "ADDED": "1"})
+    assert shown == {"a-cell": ["0.5"]}
+    assert inside == [("new", "1")]
     assert os.environ["KEPT"] == "old"
     assert "ADDED" not in os.environ
 

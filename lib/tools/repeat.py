@@ -9,47 +9,32 @@ then, but no claim may fail. Nothing is stored.
 """
 
 import argparse
-import contextlib
 import os
 import re
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import private_state
 import render
 
-ONE = "1"
 CONDITIONS = {
     "one thread": {
-        "TF_NUM_INTRAOP_THREADS": ONE,
-        "TF_NUM_INTEROP_THREADS": ONE,
-        "OMP_NUM_THREADS": ONE,
-        "OPENBLAS_NUM_THREADS": ONE,
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     },
     "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "XLA": {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"},
 }
-# A cell whose results are times says so with this tag.
+# A cell whose results are times without a unit, such as ratios of them, says so with this tag.
 TIMED = "timed"
 TIME = re.compile(r"\d[\d.,]*(?= ?(?:s|ms|seconds?)\b)")
 # A difference of two ways to compute the same: how threads share the work decides its last bits.
-ROUNDING = re.compile(r"\d[\d.]*e-(?:0[6-9]|[1-9]\d)\b")
-
-
-@contextlib.contextmanager
-def variables(values):
-    """Set environment variables; the kernels that are started inside inherit them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+TINY = r"\d[\d.]*e-(?:0[6-9]|[1-9]\d)\b"
+ROUNDING = re.compile(TINY + r"|\b0(?= \(at most 1e-0[5-9]\))")
 
 
 def results(notebook):
@@ -64,8 +49,7 @@ def results(notebook):
 def _shown(output):
     if output.output_type == "stream":
         return _lasting(output.text)
-    data = {k: v for k, v in output.get("data", {}).items() if k in ("image/png", *render.TEXTS)}
-    return {k: v if k == "image/png" else _lasting(v) for k, v in data.items()}
+    return {k: v if k == "image/png" else _lasting(v) for k, v in output.data.items()}
 
 
 def _lasting(text):
@@ -80,7 +64,7 @@ def run(path, environment):
     """
     began = time.monotonic()
     notebook = render.read(path)
-    with variables(environment):
+    with mock.patch.dict(os.environ, environment):  # the kernel inherits them
         render.execute(notebook, path.parent)
     render.clean(notebook)
     return results(notebook), time.monotonic() - began
