@@ -66,13 +66,18 @@ def recorded(name, mode=None):
     Raises:
         KeyError: if nothing is recorded under that name; the message says how to record it.
     """
-    mode = mode or course_mode()
-    lesson_only = mode == "full" and name in RUNS and name not in FULL_RUNS
-    entry = read_results().get("lesson" if lesson_only else mode, {}).get(name)
+    wanted = mode or course_mode()
+    mode = _recorded_mode(name, wanted)
+    entry = read_results().get(mode, {}).get(name)
     if entry is None:
-        command = "make results FULL=1" if name in runs_of("full") else "make results"
+        command = "make results FULL=1" if mode == "full" else "make results"
         raise KeyError(f"no record of {name!r} in {mode} mode: `{command}` trains and records it.")
-    return Record(entry["title"] + ", lesson mode" * lesson_only, entry["rows"])
+    return Record(entry["title"] + (", lesson mode" if mode != wanted else ""), entry["rows"])
+
+
+def _recorded_mode(name, mode):
+    """`mode`, or lesson mode for a run that is recorded in no other."""
+    return "lesson" if name in RUNS and name not in FULL_RUNS else mode
 
 
 def read_results(path=RESULTS_FILE):
@@ -168,20 +173,19 @@ def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
     Raises:
         FileNotFoundError: if there are none; the message says how to record them.
     """
-    mode = mode or course_mode()
+    mode = _recorded_mode(name, mode or course_mode())
     path = _embeddings_file(name, mode, folder)
     if not path.exists():
-        in_lesson_mode = name in RUNS and path == _embeddings_file(name, "lesson", folder)
-        command = "make results" if in_lesson_mode else "make results FULL=1"
+        command = "make results" if mode == "lesson" and name in RUNS else "make results FULL=1"
         raise FileNotFoundError(f"{path} is missing: `{command}` records it.")
     with np.load(path, allow_pickle=False) as arrays:
         return arrays["embeddings"].astype("float32"), arrays["labels"].astype("int32")
 
 
 def _embeddings_file(name, mode, folder):
-    """One for each run; two, kept apart, of a run that is recorded in both modes."""
-    full = mode == "full" and name in RUNS and name in FULL_RUNS
-    return folder / f"embeddings_{name}{'_full' if full else ''}.npz"
+    """The demonstrations exist in full mode only; of any other run both modes are kept apart."""
+    both_modes = name in RUNS
+    return folder / f"embeddings_{name}{'_full' if both_modes and mode == 'full' else ''}.npz"
 
 
 def _entry_to_continue(entry, run):

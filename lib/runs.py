@@ -399,7 +399,7 @@ COMPARED = {
 }
 DIMENSIONS = (2, 3, 64)
 
-# On all of MNIST a training takes a minute and more, so only these runs are recorded there.
+# On all of MNIST a training takes about a minute, so only these runs are recorded there.
 FULL_RUNS = {
     name: replace(RUNS[name], seeds=(0, 1, 2))
     for name in (pattern.format(dim) for dim in DIMENSIONS for pattern in COMPARED.values())

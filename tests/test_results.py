@@ -61,6 +61,25 @@ def test_a_run_that_is_not_recorded_says_which_command_records_it():
         results.recorded("no-such-run")
 
 
+def test_the_command_is_that_of_the_mode(monkeypatch):
+    monkeypatch.setattr(results, "read_results", dict)
+    with pytest.raises(KeyError, match="make results`"):
+        results.recorded("softmax-2d", "lesson")
+    with pytest.raises(KeyError, match="make results FULL=1`"):
+        results.recorded("softmax-2d", "full")
+    with pytest.raises(KeyError, match="make results`"):
+        results.recorded("glyphs-arcface", "full")
+
+
+def test_a_map_in_full_mode_is_that_of_lesson_mode_where_there_is_no_other():
+    lesson = results.recorded_embeddings("combined-0.9-64d", "lesson")[0]
+    assert np.array_equal(results.recorded_embeddings("combined-0.9-64d", "full")[0], lesson)
+    assert not np.array_equal(
+        results.recorded_embeddings("combined-64d", "full")[0],
+        results.recorded_embeddings("combined-64d", "lesson")[0],
+    )
+
+
 def test_a_lesson_in_full_mode_gets_what_is_recorded_in_lesson_mode_only():
     assert results.recorded("glyphs-arcface", "full").title.endswith("lesson mode")
     lesson = results.recorded("glyphs-arcface", "lesson")
