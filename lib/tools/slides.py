@@ -46,7 +46,8 @@ REVEAL = Path(__file__).resolve().parent / "reveal"
 OUTPUT = ROOT / "build"
 UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 QUIZ = "quiz"  # the id of the cell with the questions
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS += ("chrome", "msedge")
 
 # The height of a slide and of what can stand on it, in lines of text; tried out by looking.
 TEXT_HEIGHT, FULL_HEIGHT = 10, 13
@@ -401,6 +402,7 @@ def without_answers(cell):
 
 
 def find_browser():
+    """The path of Chromium or of one of its kind, or None."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lab_page
+from slides import find_browser
 
 MISSING = lab_page.what_is_missing()
 
@@ -48,7 +49,7 @@ def browser(tmp_path_factory):
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("profile")),
-            executable_path=lab_page.find_chromium(),
+            executable_path=find_browser(),
             headless=True,
             args=lab_page.CHROMIUM_OPTIONS,
             viewport={"width": 1400, "height": 1000},

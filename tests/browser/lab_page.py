@@ -9,7 +9,6 @@ import io
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import lab
 import private_state
+from slides import find_browser
 
 import nbformat
 import numpy as np
@@ -29,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 SCREENSHOTS = ROOT / "build" / "browser"
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_OPTIONS = (
     "--no-sandbox",  # it sees nothing but this computer's own JupyterLab, and has to run as root
     "--disable-gpu",
@@ -44,18 +43,13 @@ CANVAS = ".jupyter-matplotlib-canvas-div canvas"
 MOST_COLOURS_OF_A_BLANK = 20
 
 
-def find_chromium():
-    """The browser's path, or None."""
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-
-
 def what_is_missing():
     """One line that says what is not installed and how to get it, or None."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
         return "no Playwright: `make test-browser` installs it"
-    if find_chromium() is None:
+    if find_browser() is None:
         return (
             "no Chromium on the PATH: `apt-get install chromium` (Debian), or Chrome from its maker"
         )
