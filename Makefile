@@ -42,6 +42,7 @@ PACKAGES ?= oldest
 SAVE ?=
 
 PY = "$(VENV)/bin/python"
+PYTEST = $(PY) -m pytest --durations=0 --durations-min=1
 
 # Any Python 3 that starts; bootstrap.py looks for one that suits, or says what is wrong.
 ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -65,14 +66,18 @@ lab: environment
 	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
+# Two unit tests at a time; then alone, even if one of those failed, what is held to a time.
+ALONE = tests/test_speed.py
+TEST = $(if $(filter 1,$(OFFLINE)),$(PY) lib/tools/offline.py) $(PYTEST)
 test: environment
 	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
-	$(if $(filter 1,$(OFFLINE)),$(PY) lib/tools/offline.py) \
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --durations=0 --durations-min=1 tests notebooks
+	failed=0; \
+	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(ALONE) tests || failed=1; \
+	$(TEST) --nbmake --nbmake-timeout=900 $(ALONE) notebooks && exit $$failed
 
 test-browser: environment
 	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
-	$(PY) -m pytest --durations=0 --durations-min=1 tests/browser
+	$(PYTEST) tests/browser
 
 render: environment
 	@$(PY) lib/tools/render.py $(NB)
@@ -93,7 +98,7 @@ bench: environment
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 budgets: environment
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
+	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets $(ALONE) notebooks
 	@$(PY) lib/tools/budgets.py
 
 versions: environment

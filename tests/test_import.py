@@ -1,4 +1,4 @@
-"""Importing the library is quiet and cheap."""
+"""Importing the library is quiet, and an error in it is not."""
 
 import os
 import subprocess
@@ -9,14 +9,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SUBMODULES = sorted(
     path.stem for path in (ROOT / "lib").glob("*.py") if not path.stem.startswith("__")
 )
-
-TIMED_IMPORT = f"""
-import time
-import keras
-start = time.perf_counter()
-from lib import {", ".join(SUBMODULES)}
-print(time.perf_counter() - start)
-"""
 
 
 def run_python(code):
@@ -34,12 +26,6 @@ def test_importing_everything_prints_nothing():
     done = run_python(f"from lib import {', '.join(SUBMODULES)}")
     assert done.stdout == ""
     assert done.stderr == ""
-
-
-def test_importing_everything_costs_little_more_than_keras():
-    # the first run warms the disk cache; a busy machine gets a second chance
-    seconds = [float(run_python(TIMED_IMPORT).stdout) for _ in range(3)]
-    assert min(seconds) <= 0.3, seconds
 
 
 def test_a_failing_import_still_shows_its_error():
