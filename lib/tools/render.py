@@ -12,6 +12,7 @@ import argparse
 import base64
 import contextlib
 import io
+import logging
 import os
 import re
 import sys
@@ -228,7 +229,9 @@ def execute(notebook, folder):
     except AssertionError:
         if client.km is not None:
             raise
-        # On Ctrl-C nbclient stops the kernel, and then trips over there being none.
+        # On Ctrl-C nbclient stops the kernel, and then trips over there being none. It also leaves
+        # a task behind whose error asyncio would log.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise KeyboardInterrupt from None
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
