@@ -37,18 +37,6 @@ def draw_before_after(path):
     save(fig, path)
 
 
-def draw_demo_maps(path):
-    """t-SNE maps of what the 20-D demonstration learned with each loss, from kept embeddings."""
-    names = [name for name in runs.MAPPED_RUNS if name in runs.DEMO_RUNS]
-    columns, rows = 3, len(names) // 3
-    fig, axes = plots.new_figure("maps", columns, rows, width=3.3 * columns, height=3.5 * rows)
-    for ax, name in zip(axes.flat, names, strict=True):
-        embeddings, labels = results.recorded_embeddings(name)
-        plots.plot_tsne(ax, plots.tsne(embeddings), labels)
-        ax.set(title=runs.DEMO_RUNS[name].title, ylabel="")
-    save(fig, path)
-
-
 def draw_cosface_toy(path):
     """The petals of the digits 0 to 7 with the margins of CosFace's toy, each trained anew."""
     digits = data.load_digits("lesson")
@@ -64,15 +52,15 @@ def draw_cosface_toy(path):
     save(fig, path)
 
 
-def draw_maps_64d(path):
-    """t-SNE maps of what each loss learned in 64 dimensions, from the kept embeddings."""
-    names = [name for name in runs.MAPPED_RUNS if name in runs.RUNS]
+def draw_maps(path, known):
+    """t-SNE maps of what each loss of these runs learned, from the kept embeddings."""
+    names = [name for name in runs.MAPPED_RUNS if name in known]
     columns, rows = 3, -(-len(names) // 3)
     fig, axes = plots.new_figure("maps", columns, rows, width=3.3 * columns, height=3.5 * rows)
     for ax, name in zip(axes.flat, names, strict=True):
         embeddings, labels = results.recorded_embeddings(name, mode="lesson")
         plots.plot_tsne(ax, plots.tsne(embeddings), labels)
-        title = runs.RUNS[name].title.replace(", s 16", "").removesuffix(", 64-D")
+        title = known[name].title.replace(", s 16", "").removesuffix(", 64-D")
         ax.set(title=title, xlabel="", ylabel="", box_aspect=1, adjustable="datalim")
     save(fig, path)
 
@@ -90,8 +78,8 @@ def main():
     plots.use_course_style()
     IMAGES.mkdir(exist_ok=True)
     draw_before_after(IMAGES / "before_after.png")
-    draw_demo_maps(IMAGES / "demo_20d_maps.png")
-    draw_maps_64d(IMAGES / "maps_64d.png")
+    draw_maps(IMAGES / "demo_20d_maps.png", runs.DEMO_RUNS)
+    draw_maps(IMAGES / "maps_64d.png", runs.RUNS)
     draw_cosface_toy(IMAGES / "cosface_toy.png")
 
 
