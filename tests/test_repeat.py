@@ -6,7 +6,7 @@ from pathlib import Path
 import repeat
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 
 def notebook(*outputs, tags=()):
@@ -58,6 +58,17 @@ def test_a_time_or_a_rounding_error_may_change(first, second):
 
 def test_a_cell_that_measures_times_is_left_out():
     assert printed("ratio 1.3", tags=["timed"]) == {}
+
+
+def test_the_code_in_an_answer_is_run_and_the_code_of_a_task_is_not():
+    task = "Repair it:\n\n```python\nbroken(\n```\n\n"
+    answer = "<details><summary>Answer</summary>\n\nSo:\n\n```python\nx = 1\n```\n\n</details>"
+    cells = [new_markdown_cell(task + answer, id="open"), new_code_cell("y = 2", id="last")]
+    found = repeat.with_answers(new_notebook(cells=cells)).cells
+    assert [(cell.id, cell.source) for cell in found[1:]] == [
+        ("last", "y = 2"),
+        ("open-answer-1", "x = 1\n"),
+    ]
 
 
 def test_the_kernel_is_started_with_the_variables_and_they_are_as_before_afterwards(monkeypatch):

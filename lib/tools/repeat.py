@@ -2,10 +2,11 @@
 
     python lib/tools/repeat.py [NOTEBOOK ...]
 
-Without names, every lesson. Each is run twice: all that it prints and draws must be the same to
-the last digit and pixel, but for measured times, and rounding errors where a claim measures those.
-Then it is run with one thread, without oneDNN's kernels and compiled by XLA: digits may differ
-then, but no claim may fail. Nothing is stored.
+Without names, every lesson. Each is run twice, with the code that its open questions suggest at
+the end: all that it prints and draws must be the same to the last digit and pixel, but for measured
+times, and rounding errors where a claim measures those. Then it is run with one thread, without
+oneDNN's kernels and compiled by XLA: digits may differ then, but no claim may fail. Nothing is
+stored.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from unittest import mock
 
 import private_state
 import render
+
+from nbformat.v4 import new_code_cell
 
 CONDITIONS = {
     "one thread": {
@@ -56,6 +59,18 @@ def _lasting(text):
     return ROUNDING.sub("…", TIME.sub("…", text))
 
 
+def with_answers(notebook):
+    """The notebook, with a cell at its end for each piece of code in an answer that unfolds."""
+    for cell in notebook.cells[:]:
+        if cell.cell_type == "markdown":
+            answers = "".join(re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL))
+            for number, code in enumerate(
+                re.findall(r"```python\n(.*?)```", answers, re.DOTALL), 1
+            ):
+                notebook.cells.append(new_code_cell(code, id=f"{cell.id}-answer-{number}"))
+    return notebook
+
+
 def run(path, environment):
     """Execute a lesson with these variables; return its results and the seconds it took.
 
@@ -63,7 +78,7 @@ def run(path, environment):
         render.Problem: if a cell fails, as one does whose claim does not hold.
     """
     began = time.monotonic()
-    notebook = render.read(path)
+    notebook = with_answers(render.read(path))
     with mock.patch.dict(os.environ, environment):  # the kernel inherits them
         render.execute(notebook, path.parent)
     render.clean(notebook)
