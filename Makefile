@@ -98,7 +98,7 @@ bench: environment
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 budgets: environment
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets $(ALONE) notebooks
+	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
 	@$(PY) lib/tools/budgets.py
 
 versions: environment

@@ -75,8 +75,11 @@ def test_the_kernel_is_started_with_the_variables_and_they_are_as_before_afterwa
     monkeypatch.setenv("KEPT", "old")
     monkeypatch.setattr(repeat.render, "read", lambda path: printed_notebook("0.5"))
     inside = []
-    seen = lambda *_: inside.append((os.environ["KEPT"], os.environ["ADDED"]))  # noqa: E731
-    monkeypatch.setattr(repeat.render, "execute", seen)
+
+    def execute(notebook, folder):
+        inside.append((os.environ["KEPT"], os.environ["ADDED"]))
+
+    monkeypatch.setattr(repeat.render, "execute", execute)
     shown, _ = repeat.run(Path("lesson.ipynb"), {"KEPT": "new", "ADDED": "1"})
     assert shown == {"a-cell": ["0.5"]}
     assert inside == [("new", "1")]

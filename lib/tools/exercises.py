@@ -13,6 +13,8 @@ import copy
 TAG = "exercise"
 ANCHOR = "exercises"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+# In a text, what is seen at first and what unfolds: a question and its answer.
+UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 
 
 def is_exercise(cell):

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import exercises
 import private_state
 import render
 
@@ -36,8 +37,7 @@ CONDITIONS = {
 TIMED = "timed"
 TIME = re.compile(r"\d[\d.,]*(?= ?(?:s|ms|seconds?)\b)")
 # A difference of two ways to compute the same: how threads share the work decides its last bits.
-TINY = r"\d[\d.]*e-(?:0[6-9]|[1-9]\d)\b"
-ROUNDING = re.compile(TINY + r"|\b0(?= \(at most 1e-0[5-9]\))")
+ROUNDING = re.compile(r"\d[\d.]*e-(?:0[6-9]|[1-9]\d)\b|\b0(?= \(at most 1e-0[5-9]\))")
 
 
 def results(notebook):
@@ -61,14 +61,15 @@ def _lasting(text):
 
 def with_answers(notebook):
     """The notebook, with a cell at its end for each piece of code in an answer that unfolds."""
-    for cell in notebook.cells[:]:
-        if cell.cell_type == "markdown":
-            answers = "".join(re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL))
-            for number, code in enumerate(
-                re.findall(r"```python\n(.*?)```", answers, re.DOTALL), 1
-            ):
-                notebook.cells.append(new_code_cell(code, id=f"{cell.id}-answer-{number}"))
+    for cell in [cell for cell in notebook.cells if cell.cell_type == "markdown"]:
+        for number, code in enumerate(_code_in_answers(cell.source), 1):
+            notebook.cells.append(new_code_cell(code, id=f"{cell.id}-answer-{number}"))
     return notebook
+
+
+def _code_in_answers(text):
+    answers = [answer for _, answer in re.findall(exercises.UNFOLDING, text, re.DOTALL)]
+    return re.findall(r"```python\n(.*?)```", "".join(answers), re.DOTALL)
 
 
 def run(path, environment):

@@ -44,10 +44,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"
 REVEAL = Path(__file__).resolve().parent / "reveal"
 OUTPUT = ROOT / "build"
-UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 QUIZ = "quiz"  # the id of the cell with the questions
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSERS += ("chrome", "msedge")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+)
 
 # The height of a slide and of what can stand on it, in lines of text; tried out by looking.
 TEXT_HEIGHT, FULL_HEIGHT = 10, 13
@@ -134,7 +139,7 @@ FENCES = (("```", "```"), ("<details", "</details>"), ("$$", "$$"))
 
 def height(block):
     """How high a block of Markdown is on a slide, in lines of text."""
-    unfolding = re.fullmatch(UNFOLDING, block.strip(), re.DOTALL)
+    unfolding = re.fullmatch(exercises.UNFOLDING, block.strip(), re.DOTALL)
     if unfolding:
         return 1 + sum(map(height, blocks(unfolding[2])))
     if block.startswith("```"):
@@ -239,7 +244,7 @@ def _add_text(slides, cell, markdown):
 
 def _unfolding(block, markdown):
     """A question and, one step later, its answer; empty for any other block."""
-    found = re.fullmatch(UNFOLDING, block.strip(), re.DOTALL)
+    found = re.fullmatch(exercises.UNFOLDING, block.strip(), re.DOTALL)
     if not found:
         return ""
     question, answer = found.groups()
@@ -396,8 +401,8 @@ def handout_page(notebook, folder):
 def without_answers(cell):
     """The text of a cell without the answers that unfold; the questions of the quiz stay."""
     if cell.id != QUIZ:
-        return re.sub(UNFOLDING, "", cell.source, flags=re.DOTALL)
-    found = re.findall(UNFOLDING, cell.source, flags=re.DOTALL)
+        return re.sub(exercises.UNFOLDING, "", cell.source, flags=re.DOTALL)
+    found = re.findall(exercises.UNFOLDING, cell.source, flags=re.DOTALL)
     return "\n\n".join([cell.source.split("\n")[0], *(question for question, _ in found)])
 
 
