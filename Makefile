@@ -60,15 +60,15 @@ help:
 
 environment:
 	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" lib/tools/bootstrap.py $(if $(PYTHON),--this-python) "$(VENV)"
+	"$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python) "$(VENV)"
 
 lab: environment
-	@exec $(PY) lib/tools/lab.py $(if $(PORT),--port "$(PORT)") \
+	@exec $(PY) -m lib.tools.lab $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
 # Two unit tests at a time; then alone, even if one of those failed, what is held to a time.
 ALONE = tests/test_speed.py
-TEST = $(if $(filter 1,$(OFFLINE)),$(PY) lib/tools/offline.py) $(PYTEST)
+TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST)
 test: environment
 	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
 	failed=0; \
@@ -80,14 +80,14 @@ test-browser: environment
 	$(PYTEST) tests/browser
 
 render: environment
-	@$(PY) lib/tools/render.py $(NB)
+	@$(PY) -m lib.tools.render $(NB)
 
 pictures: environment
 	@$(PY) -m lib.tools.pictures
 	@$(PY) -m lib.tools.playback
 
 results: environment
-	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.results
+	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.records.results
 	@$(PY) -m lib.tools.tables
 
 data: environment
@@ -99,22 +99,22 @@ bench: environment
 
 budgets: environment
 	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
-	@$(PY) lib/tools/budgets.py
+	@$(PY) -m lib.tools.budgets
 
 versions: environment
-	$(PY) lib/tools/versions.py $(PACKAGES)
+	$(PY) -m lib.tools.versions $(PACKAGES)
 
 repeat: environment
-	@$(PY) lib/tools/repeat.py $(NB)
+	@$(PY) -m lib.tools.repeat $(NB)
 
 slides: environment
-	@$(PY) lib/tools/slides.py $(if $(OUT),--output "$(OUT)") $(NB)
+	@$(PY) -m lib.tools.slides $(if $(OUT),--output "$(OUT)") $(NB)
 
 grade: environment
-	@$(PY) lib/tools/grade.py "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
+	@$(PY) -m lib.tools.grade "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
 bundle: environment
-	@$(PY) lib/tools/bundle.py $(if $(OUT),--output "$(OUT)") $(PLATFORM)
+	@$(PY) -m lib.tools.bundle $(if $(OUT),--output "$(OUT)") $(PLATFORM)
 
 lint: environment
 	$(PY) -m ruff check --no-cache .
@@ -122,8 +122,8 @@ lint: environment
 
 lock:
 	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" lib/tools/lock.py $(if $(filter 1,$(UPGRADE)),--upgrade)
+	"$$python" -m lib.tools.lock $(if $(filter 1,$(UPGRADE)),--upgrade)
 
 clean:
 	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" lib/tools/clean.py "$(VENV)"
+	"$$python" -m lib.tools.clean "$(VENV)"

@@ -483,7 +483,7 @@ def scoreboard_table(rows):
 
     Args:
         rows: a dictionary, name → `Scoreboard` (shown as "this run") or a record of several seeds
-            as `lib.results.recorded` gives it (its `mean(field)` ± `spread(field)` is shown).
+            as `lib.records.results.recorded` gives it, shown as `mean(field)` ± `spread(field)`.
     """
     if not rows:
         raise ValueError("no scoreboard to show: pass a dictionary such as {'softmax': board}.")

@@ -11,7 +11,7 @@ PACKAGE = "softmax_to_arcface"
 _SMALLEST_LENGTH = 1e-12
 
 
-def _inverse_length(vectors, axis):
+def inverse_length(vectors, axis):
     """Return 1 / length along `axis`, kept as an axis of size one; 0 for a zero vector.
 
     With 0 in place of 1 / 0 a zero vector has cosine 0 and gradient 0, neither of them NaN.
@@ -22,7 +22,7 @@ def _inverse_length(vectors, axis):
     return ops.where(squared <= _SMALLEST_LENGTH**2, 0.0, inverse)
 
 
-def _times_unit_columns(embeddings, kernel):
+def times_unit_columns(embeddings, kernel):
     """Return embeddings @ (kernel / length of its columns), with its gradient in closed form.
 
     Dividing the product costs batch * classes, dividing the kernel first dim * classes. The part
@@ -32,7 +32,7 @@ def _times_unit_columns(embeddings, kernel):
 
     @ops.custom_gradient
     def product_of(embeddings, kernel):
-        inverse = _inverse_length(kernel, axis=0)
+        inverse = inverse_length(kernel, axis=0)
         product = ops.matmul(embeddings, kernel) * inverse
 
         def gradient(*args, upstream=None):
@@ -49,7 +49,7 @@ def _times_unit_columns(embeddings, kernel):
     return product_of(embeddings, ops.reshape(kernel, kernel.shape))
 
 
-def _finite(embeddings):
+def finite(embeddings):
     """Return the embeddings as float32, refusing NaN and infinite ones.
 
     Outside compiled code the error names the sample. In code compiled by TensorFlow for a CPU the
@@ -58,9 +58,9 @@ def _finite(embeddings):
     """
     embeddings = ops.cast(embeddings, "float32")
     # Also refuses a length beyond the float32 range, which would pass for a cosine of 0.
-    finite = ops.isfinite(ops.sum(ops.square(embeddings), axis=-1))
+    valid = ops.isfinite(ops.sum(ops.square(embeddings), axis=-1))
     try:
-        flags = ops.convert_to_numpy(finite)
+        flags = ops.convert_to_numpy(valid)
     except Exception:  # in a function that is being compiled; each backend has its own error
         flags = None
     if flags is not None and not flags.all():
@@ -69,11 +69,11 @@ def _finite(embeddings):
             "numbers in the images and in the backbone's weights; after a few good steps the "
             "learning rate is too high."
         )
-    count = ops.shape(finite)[0]
+    count = ops.shape(valid)[0]
     with keras.name_scope("embedding_is_nan_or_infinite"):
-        places = ops.where(finite, ops.arange(count, dtype="int32"), count)
-        finite = ops.logical_and(finite, ops.take(finite, places))
-    return ops.where(ops.expand_dims(finite, axis=-1), embeddings, math.nan)
+        places = ops.where(valid, ops.arange(count, dtype="int32"), count)
+        valid = ops.logical_and(valid, ops.take(valid, places))
+    return ops.where(ops.expand_dims(valid, axis=-1), embeddings, math.nan)
 
 
 class _NormalisedHead(keras.layers.Layer):
@@ -134,9 +134,9 @@ class CosineHead(_NormalisedHead):
     """
 
     def call(self, embeddings):
-        embeddings = _finite(embeddings)
-        unit = embeddings * _inverse_length(embeddings, axis=-1)
-        return _times_unit_columns(unit, self.kernel)
+        embeddings = finite(embeddings)
+        unit = embeddings * inverse_length(embeddings, axis=-1)
+        return times_unit_columns(unit, self.kernel)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -150,4 +150,57 @@ class ModifiedSoftmaxHead(_NormalisedHead):
     """
 
     def call(self, embeddings):
-        return _times_unit_columns(_finite(embeddings), self.kernel)
+        return times_unit_columns(finite(embeddings), self.kernel)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class SubCenterHead(keras.layers.Layer):
+    """Cosine to the nearest of K directions that each class has.
+
+        cos(theta_j) = max over k of cos(theta_jk)
+
+    Sub-center ArcFace (Deng et al., ECCV 2020; ArcFace's later version, eq. 7). An image has to
+    be near one of its class's directions, not near all of them, so images with a wrong label can
+    have one of their own. With K = 1 it is `CosineHead`.
+
+    Args:
+        num_classes: C, at least 2.
+        centers: K, at least 1; 3 in the paper.
+
+    Input shape: (batch, dim). Output shape: (batch, num_classes), float32 cosines for any margin
+    loss of `lib.losses`.
+
+    Weight: `directions/kernel`, shape (dim, C K); the K of class j are the columns j K to
+    j K + K - 1.
+    """
+
+    def __init__(self, num_classes, centers=3, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if num_classes < 2 or centers < 1:
+            raise ValueError(
+                "num_classes must be at least 2 and centers at least 1, got "
+                f"{num_classes} and {centers}; the paper uses 3 centers a class."
+            )
+        self.num_classes, self.centers = int(num_classes), int(centers)
+        self.directions = CosineHead(self.num_classes * self.centers, name="directions")
+
+    def build(self, input_shape):
+        self.directions.build(input_shape)
+
+    def call(self, embeddings):
+        return ops.max(self.all_cosines(embeddings), axis=-1)
+
+    def all_cosines(self, embeddings):
+        """The cosines to every direction: (batch, num_classes, centers)."""
+        return ops.reshape(self.directions(embeddings), (-1, self.num_classes, self.centers))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "centers": self.centers,
+        }

@@ -58,7 +58,7 @@ def softmax_cross_entropy(labels, logits):
             training with its value; on other backends and devices its loss is NaN.
     """
     logits = ops.cast(logits, "float32")
-    index, valid = _class_index(labels, logits)
+    index, valid = class_index(labels, logits)
     # The maximum is only a shift: seen as a constant, the gradient is exactly softmax - onehot.
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     log_sum_exp = ops.log(ops.sum(ops.exp(logits), axis=-1))
@@ -208,12 +208,12 @@ class MarginLoss(keras.losses.Loss):
     ):
         # float32 also where keras.config.floatx() is less: see the module's docstring.
         super().__init__(name=name, reduction=reduction, dtype="float32")
-        self.m1, self.m2, self.m3 = _checked_margins(m1, m2, m3)
+        self.m1, self.m2, self.m3 = checked_margins(m1, m2, m3)
         self.scale = _checked_scale(scale)
 
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
-        index, valid = _class_index(labels, cosines)
+        index, valid = class_index(labels, cosines)
         valid = ops.logical_and(valid, _is_cosine(_pick(cosines, index)))
         loss = _margin_cross_entropy(cosines, index, self.m1, self.m2, self.m3, self.scale)
         return ops.where(valid, loss, math.nan)
@@ -328,7 +328,7 @@ def _config(loss, *arguments):
     return {**config, **{name: getattr(loss, name) for name in arguments}}
 
 
-def _checked_margins(m1, m2, m3):
+def checked_margins(m1, m2, m3):
     """Return the margins as floats, or say which one cannot be meant."""
     m1, m2, m3 = float(m1), float(m2), float(m3)
     if not (math.isfinite(m1) and m1 > 0):
@@ -362,7 +362,7 @@ def _checked_scale(scale):
     return scale
 
 
-def _class_index(labels, logits):
+def class_index(labels, logits):
     """Return labels as an int32 index of shape (batch,) and whether each is a class."""
     if len(logits.shape) != 2 or logits.shape[-1] is None or logits.shape[-1] < 2:
         raise ValueError(

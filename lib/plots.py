@@ -466,7 +466,8 @@ def plot_sweep(ax, records, columns):
 
     Args:
         ax: 2-D axes.
-        records: a dictionary, the setting as text → `lib.results.Record`, in the order wanted.
+        records: a dictionary, the setting as text → `lib.records.results.Record`, in the order
+            wanted.
         columns: a dictionary, the name of a recorded value → what the legend calls it;
             three at most.
     """
@@ -488,7 +489,7 @@ def plot_ranges(ax, records, column, groups=None):
 
     Args:
         ax: 2-D axes.
-        records: a dictionary, the name of a row → `lib.results.Record`, from the top down.
+        records: a dictionary, the name of a row → `lib.records.results.Record`, from the top down.
         column: the name of the recorded value.
         groups: a dictionary, what the legend calls a group → the names of its rows; each group
             has a colour and a marker of its own, three at most. None: all rows look alike.

@@ -528,7 +528,7 @@ def open_set_table(rows):
     """Show what `open_set_scores` gave, or records of it over several seeds, side by side.
 
     Args:
-        rows: a dictionary, name → such a dictionary ("this run") or a `lib.results.Record`.
+        rows: a dictionary, name → such a dictionary ("this run") or a `lib.records.results.Record`.
     """
     lines = []
     for title, row in rows.items():

@@ -4,7 +4,7 @@ import gc
 import os
 
 import measured_notebooks
-import private_state
+from lib.tools import private_state
 
 import hypothesis
 from hypothesis.configuration import set_hypothesis_home_dir

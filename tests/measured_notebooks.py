@@ -7,7 +7,7 @@ the machine is just now is measured before and after each notebook.
 import time
 from pathlib import Path
 
-import budgets
+from lib.tools import budgets
 
 import pytest
 from nbmake.nb_result import NotebookError, NotebookResult

@@ -4,8 +4,8 @@ import sys
 import textwrap
 import time
 
-import budgets
 import measured_notebooks
+from lib.tools import budgets
 
 import nbformat
 import pytest
@@ -24,7 +24,7 @@ MEASURED = {"seconds": 31.0, "megabytes": 1210, "calibration": 0.2}
 def test_a_lesson_states_what_was_measured(path):
     entry = budgets.read_budgets()[path.stem]
     notebook = nbformat.read(path, as_version=4)
-    assert not budgets.state(notebook, entry), "run `python lib/tools/budgets.py`"
+    assert not budgets.state(notebook, entry), "run `python -m lib.tools.budgets`"
 
 
 def test_the_readme_states_what_was_measured():
@@ -34,7 +34,7 @@ def test_the_readme_states_what_was_measured():
         for path in LESSONS
     }
     text = budgets.README.read_text(encoding="utf-8")
-    assert budgets.with_costs(text, costs) == text, "run `python lib/tools/budgets.py`"
+    assert budgets.with_costs(text, costs) == text, "run `python -m lib.tools.budgets`"
     assert all(f"(notebooks/{name})" in text for name in costs)
 
 

@@ -12,9 +12,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-import bootstrap
-import bundle
-import install
+from lib.tools import bootstrap, bundle, install
 
 import pytest
 

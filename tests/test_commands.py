@@ -12,13 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bootstrap
-import clean
-import exercises
-import lab
-import navigation
-import private_state
-import render
+from lib.tools import bootstrap, clean, exercises, lab, navigation, private_state, render
 
 import nbformat
 import pytest

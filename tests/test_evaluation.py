@@ -449,7 +449,7 @@ BOARD = evaluation.Scoreboard(0.9514, 0.94, 7.04, 33.3, 0.0612)
 
 
 def record():
-    """What `lib.results.recorded` gives: seeds, mean and spread."""
+    """What `lib.records.results.recorded` gives: seeds, mean and spread."""
     return SimpleNamespace(
         rows={"0": None, "1": None, "2": None},
         mean=lambda name: getattr(BOARD, name) + 0.01,

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import grade
+from lib.tools import grade
 
 import nbformat
 import pytest

@@ -9,9 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bootstrap
-import lab
-import navigation
+from lib.tools import bootstrap, lab, navigation
 
 import pytest
 

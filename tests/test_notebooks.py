@@ -14,10 +14,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-import budgets
-import exercises
-import navigation
-import render
+from lib.tools import budgets, exercises, navigation, render
 
 import nbformat
 import pytest

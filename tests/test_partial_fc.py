@@ -8,7 +8,7 @@ import lib  # noqa: F401
 import reference
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss, CombinedMarginLoss, CosFaceLoss, NormFaceLoss, SphereFaceLoss
-from lib.partial_fc import PartialFCModel
+from lib.models import PartialFCModel
 
 import keras
 import numpy as np
@@ -233,7 +233,7 @@ ON_REPLICAS = """
 import lib, keras, numpy as np, tensorflow as tf
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss
-from lib.partial_fc import PartialFCModel
+from lib.models import PartialFCModel
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

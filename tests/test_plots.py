@@ -4,7 +4,8 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots, results, verification
+from lib import evaluation, plots, verification
+from lib.records import results
 
 import keras
 import matplotlib.pyplot as plt

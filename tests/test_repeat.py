@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-import repeat
+from lib.tools import repeat
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output

@@ -3,7 +3,8 @@
 import json
 
 from lib import fingerprint as fingerprint_module
-from lib import glyphs, results, runs
+from lib import glyphs
+from lib.records import results, runs
 
 import keras
 import numpy as np
@@ -236,7 +237,7 @@ def test_a_glyph_run_brings_its_own_data(fast_runs, tmp_path, monkeypatch):
 @pytest.fixture
 def small_library(tmp_path, monkeypatch):
     """A library of two modules; returns a function that writes one and takes the fingerprint."""
-    monkeypatch.setattr(fingerprint_module, "__file__", str(tmp_path / "fingerprint.py"))
+    monkeypatch.setattr(fingerprint_module, "LIB", tmp_path)
 
     def take(first, second="def helper(x):\n    return x + SHIFT\nSHIFT = 1\n", settings=0):
         (tmp_path / "first.py").write_text(first)

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as xml
 from html.parser import HTMLParser
 from pathlib import Path
 
-import slides
+from lib.tools import slides
 
 import nbformat
 import pytest

@@ -2,8 +2,7 @@
 
 import time
 
-import budgets
-import render
+from lib.tools import budgets, render
 from test_import import SUBMODULES, run_python
 
 import nbformat

@@ -2,9 +2,8 @@
 
 import lib  # noqa: F401
 import reference
-from lib.layers import CosineHead
+from lib.layers import CosineHead, SubCenterHead
 from lib.losses import ArcFaceLoss
-from lib.sub_center import SubCenterHead
 
 import keras
 import numpy as np

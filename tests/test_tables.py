@@ -2,7 +2,7 @@
 
 import math
 
-from lib import results
+from lib.records import results
 from lib.tools import tables
 
 import pytest

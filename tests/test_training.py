@@ -2,11 +2,12 @@
 
 import re
 
-from lib import recipes, training
+from lib import training
 from lib.backbones import build_backbone
 from lib.data import Digits
 from lib.layers import CosineHead
 from lib.losses import softmax_cross_entropy
+from lib.records import recipes
 
 import keras
 import numpy as np

@@ -6,7 +6,8 @@
 import itertools
 import math
 
-from lib import evaluation, results, verification
+from lib import evaluation, verification
+from lib.records import results
 
 import numpy as np
 import pytest

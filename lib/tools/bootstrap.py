@@ -1,6 +1,6 @@
 """Make the course's virtual environment, or see that it is already there.
 
-    python lib/tools/bootstrap.py [--this-python] [VENV]
+    python -m lib.tools.bootstrap [--this-python] [VENV]
 
 Any Python from 3.6 on can start this file: where it does not suit, another one on the PATH that
 does is looked for (not with --this-python). A file in the environment, the stamp, says what was

@@ -1,6 +1,6 @@
 """What a lesson costs: minutes of reading, and on two cores seconds of computing and memory.
 
-    python lib/tools/budgets.py
+    python -m lib.tools.budgets
 
 `make budgets` executes every notebook, measures it and writes data/budgets.json. This script then
 brings the title cells of the lessons and the table in the README up to date, from that file and
@@ -18,9 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-import navigation
-
 import nbformat
+
+from . import navigation
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGETS_FILE = ROOT / "data" / "budgets.json"

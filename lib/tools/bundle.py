@@ -1,6 +1,6 @@
 """Pack the course and its packages for machines without a network: one folder, for a USB stick.
 
-    python lib/tools/bundle.py [--output FOLDER] [PLATFORM-PYTHON ...]
+    python -m lib.tools.bundle [--output FOLDER] [PLATFORM-PYTHON ...]
 
 for example `windows-3.12 macos-3.13`; without names, for this computer and this Python. The folder
 gets
@@ -25,9 +25,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import bootstrap
-
 from packaging.markers import Marker
+
+from . import bootstrap
 
 ROOT = Path(bootstrap.ROOT)
 OUTPUT = ROOT / "dist" / "usb"

@@ -1,6 +1,6 @@
 """Delete what the other commands made: the environment, caches, build/ and dist/.
 
-    python lib/tools/clean.py [VENV]
+    python -m lib.tools.clean [VENV]
 
 An environment that somebody made elsewhere is left alone, and so is data/mnist.npz.
 """
@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import bootstrap
+from . import bootstrap
 
 CACHES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis")
 CACHES += (".benchmarks",)

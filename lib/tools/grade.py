@@ -1,6 +1,6 @@
 """Run the self-checks over a folder of handed-in notebooks and print who solved what.
 
-    python lib/tools/grade.py FOLDER [--csv FILE] [--timeout SECONDS] [--jobs N]
+    python -m lib.tools.grade FOLDER [--csv FILE] [--timeout SECONDS] [--jobs N]
 
 The folder may hold notebooks of several lessons, in any subfolders, under any names: a lesson is
 recognised by its self-checks. Nothing is written into it.

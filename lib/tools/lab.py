@@ -1,6 +1,6 @@
 """Open JupyterLab on the first lesson, with the table of contents beside it.
 
-    python lib/tools/lab.py [--port PORT] [--projector]
+    python -m lib.tools.lab [--port PORT] [--projector]
 
 Run it with the Python of the course's environment. The server listens on this computer alone and
 asks for a token.
@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-import private_state
+from . import private_state
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "notebooks/00_start_here.ipynb"

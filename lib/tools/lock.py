@@ -1,6 +1,6 @@
 """Resolve requirements.txt into requirements.lock, for all systems and Pythons of the course.
 
-    python lib/tools/lock.py [--upgrade]
+    python -m lib.tools.lock [--upgrade]
 
 The resolver, uv, is installed in a temporary environment. One release of each package is chosen
 for all; versions that are locked already stay where they still fit, unless --upgrade is given.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-import bootstrap
+from . import bootstrap
 
 HEADER = """\
 # Exact releases with their hashes, for Linux, macOS and Windows and Python {range}.

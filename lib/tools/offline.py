@@ -1,6 +1,6 @@
 """Run a command without any network: in a namespace of its own that has loopback and nothing else.
 
-    python lib/tools/offline.py COMMAND …
+    python -m lib.tools.offline COMMAND …
 
 Linux only, by its namespaces; needs no rights where a user may make one. What the command starts
 has no network either, and an empty home of its own, so nothing comes from a cache.
@@ -44,7 +44,7 @@ def leave_the_network():
 
 def main(command):
     if not command:
-        sys.exit("usage: python lib/tools/offline.py COMMAND …")
+        sys.exit("usage: python -m lib.tools.offline COMMAND …")
     if not sys.platform.startswith("linux"):
         sys.exit("Running without a network needs Linux: it is done with a network namespace.")
     try:

@@ -5,7 +5,8 @@ python -m lib.tools.pictures
 
 from pathlib import Path
 
-from lib import data, evaluation, plots, results, runs
+from lib import data, evaluation, plots
+from lib.records import results, runs
 
 import matplotlib
 import matplotlib.pyplot as plt

@@ -7,9 +7,10 @@ The trainings are recorded runs with seed 0, watched at about thirty moments: da
 
 from pathlib import Path
 
-from lib import data, interactive, losses, plots, results, training
+from lib import data, interactive, losses, plots, training
 from lib.backbones import build_backbone
 from lib.interactive.live import SCORES
+from lib.records import results
 
 import keras
 import matplotlib

@@ -1,6 +1,6 @@
 """Execute notebooks in lesson mode and store their cleaned outputs in place.
 
-    python lib/tools/render.py [NOTEBOOK ...]
+    python -m lib.tools.render [NOTEBOOK ...]
 
 Without names, every lesson and every notebook of solutions. Before that, the exercises are copied
 from the solutions into the lessons, the lines of links are brought up to date, and cells get
@@ -20,14 +20,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import exercises
-import navigation
-import private_state
-
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image
+
+from . import exercises, navigation, private_state
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"

@@ -1,6 +1,6 @@
 """Run lessons again, and under other arithmetic, and compare what they print and draw.
 
-    python lib/tools/repeat.py [NOTEBOOK ...]
+    python -m lib.tools.repeat [NOTEBOOK ...]
 
 Without names, every lesson. Each is run twice, with the code that its open questions suggest at
 the end: all that it prints and draws must be the same to the last digit and pixel, but for measured
@@ -17,11 +17,9 @@ import time
 from pathlib import Path
 from unittest import mock
 
-import exercises
-import private_state
-import render
-
 from nbformat.v4 import new_code_cell
+
+from . import exercises, private_state, render
 
 CONDITIONS = {
     "one thread": {

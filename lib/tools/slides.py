@@ -1,6 +1,6 @@
 """Turn lessons into slides and handouts: one HTML file each, which needs no network.
 
-    python lib/tools/slides.py [--output FOLDER] [NOTEBOOK ...]
+    python -m lib.tools.slides [--output FOLDER] [NOTEBOOK ...]
 
 Slides, for each lesson of `notebooks/`, by a simple rule:
 
@@ -30,15 +30,14 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import exercises
-import navigation
-
 import mistune
 import nbformat
 from latex2mathml.converter import convert
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+
+from . import exercises, navigation
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"

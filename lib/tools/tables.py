@@ -10,8 +10,8 @@ import json
 import re
 from pathlib import Path
 
-from lib.results import Record, read_results
-from lib.runs import COMPARED, DEMO_RUNS, DIMENSIONS
+from lib.records.results import Record, read_results
+from lib.records.runs import COMPARED, DEMO_RUNS, DIMENSIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"

@@ -1,6 +1,6 @@
 """Run the tests with the oldest or the newest releases that requirements.txt allows.
 
-    python lib/tools/versions.py {oldest,newest} [FOLDER]
+    python -m lib.tools.versions {oldest,newest} [FOLDER]
 
 Makes an environment in FOLDER (a temporary one without it, deleted at the end) with the Python that
 runs this, installs there what uv resolves, shows the releases and runs the whole of the tests.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-import bootstrap
+from . import bootstrap
 
 RESOLUTIONS = {"oldest": "lowest-direct", "newest": "highest"}
 

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lab_page
+
 from slides import find_browser
 
 MISSING = lab_page.what_is_missing()

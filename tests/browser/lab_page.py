@@ -17,13 +17,12 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-import lab
-import private_state
-from slides import find_browser
+from lib.tools import lab, private_state
 
 import nbformat
 import numpy as np
 from PIL import Image
+from slides import find_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"

@@ -3,7 +3,7 @@
 import statistics
 
 import lab_page
-import render
+from lib.tools import render
 
 import nbformat
 import pytest

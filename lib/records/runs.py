@@ -1,12 +1,14 @@
-"""What is recorded: every named configuration that `lib.results` trains over several seeds.
+"""What is recorded: every named configuration that `lib.records.results` trains over several seeds.
 
-A run of the digits is one line here: the recipe of `lib.recipes` that trains it, and its arguments.
+A run of the digits is one line here: the recipe of `lib.records.recipes` that trains it, and its
+arguments.
 """
 
 from dataclasses import asdict, dataclass, field, replace
 
-from . import evaluation, recipes, training, verification
-from .glyphs import load_glyphs
+from .. import evaluation, training, verification
+from ..glyphs import load_glyphs
+from . import recipes
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -15,8 +17,8 @@ SEEDS = (0, 1, 2, 3, 4)
 class Run:
     """One named configuration: everything that decides its numbers except the seed.
 
-    `recipe` names a function of `lib.recipes`, `settings` are its arguments. `num_classes` below
-    ten trains on the digits 0 to num_classes - 1 only.
+    `recipe` names a function of `lib.records.recipes`, `settings` are its arguments. `num_classes`
+    below ten trains on the digits 0 to num_classes - 1 only.
     """
 
     title: str

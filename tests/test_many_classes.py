@@ -1,11 +1,25 @@
-"""What the head costs: the memory model against the papers' numbers, and the recorded file."""
+"""The memory model against the papers' numbers, the recorded costs, and steps on several devices."""
 
+import importlib.util
+import json
 import math
 
-from lib import head_cost
-from lib.head_cost import fewest_devices, head_memory, head_traffic
+from lib import many_classes
+from lib.many_classes import (
+    STEP_CLASSES,
+    STEP_DIM,
+    fewest_devices,
+    head_memory,
+    head_traffic,
+    one_step,
+)
 
 import pytest
+
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None,
+    reason="JAX is not installed: `pip install -r tests/requirements-jax.txt` brings it.",
+)
 
 GB = 1e9
 
@@ -63,20 +77,71 @@ def test_bad_plans_are_refused(bad):
 
 def test_a_step_is_timed():
     for share in (1.0, 0.5):
-        seconds = head_cost.step_seconds(1000, share, rounds=2)
+        seconds = many_classes.step_seconds(1000, share, rounds=2)
         assert len(seconds) == 2
         assert all(0 < second < 60 for second in seconds)
 
 
 def test_the_record_is_whole():
-    for share in head_cost.SHARES:
-        rows = head_cost.recorded(share)
-        wanted = [c for c in head_cost.CLASSES if share in head_cost.shares_for(c)]
+    for share in many_classes.SHARES:
+        rows = many_classes.recorded_costs(share)
+        wanted = [c for c in many_classes.CLASSES if share in head_cost.shares_for(c)]
         assert [row["classes"] for row in rows] == wanted
         for row in rows:
             assert row["seconds"] > 0
             # at least the weights and their momentum have to be somewhere
-            assert row["bytes"] >= 2 * 4 * head_cost.DIM * row["classes"]
+            assert row["bytes"] >= 2 * 4 * many_classes.DIM * row["classes"]
             assert math.isfinite(row["bytes"])
     with pytest.raises(KeyError, match="0.3"):
-        head_cost.recorded(0.3)
+        many_classes.recorded_costs(0.3)
+
+
+def test_replicas_hold_everything_and_step_alike():
+    result = one_step("replicas", 2)
+    assert result["difference"] < 1e-5
+    assert result["moved"] > 0.01
+    assert (
+        result["kernel"]
+        == result["kernel_held"]
+        == result["momentum_held"]
+        == [STEP_DIM, STEP_CLASSES]
+    )
+
+
+@needs_jax
+@pytest.mark.parametrize("devices", [2, 8])
+def test_shards_hold_their_part_and_step_alike(devices):
+    result = one_step("shards", devices)
+    assert result["difference"] < 1e-5
+    assert result["moved"] > 0.01
+    assert result["kernel"] == [STEP_DIM, STEP_CLASSES]
+    assert result["kernel_held"] == result["momentum_held"] == [STEP_DIM, STEP_CLASSES // devices]
+
+
+@needs_jax
+def test_a_key_that_matches_nothing_divides_nothing():
+    result = one_step("shards", 2, ".*head/weights")
+    assert result["kernel_held"] == [STEP_DIM, STEP_CLASSES]
+
+
+@needs_jax
+def test_a_failure_in_the_process_is_told():
+    with pytest.raises(RuntimeError, match="step on 3 devices failed(.|\n)*1000"):
+        one_step("shards", 3)  # 1,000 classes cannot be divided by 3
+
+
+def test_without_jax_the_record_is_shown_and_a_line_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="requirements-jax.txt"):
+        one_step("shards", 2)
+    shown = many_classes.steps(("shards", 8), ("shards", 2))
+    assert [step["kernel_held"] for step in shown] == [[STEP_DIM, 125], [STEP_DIM, 500]]
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2
+    assert all("JAX is not installed" in line and "recorded" in line for line in printed)
+
+
+def test_the_record_holds_what_the_lesson_asks_for():
+    recorded = json.loads(many_classes.STEPS_FILE.read_text())
+    assert set(recorded) == {" ".join(map(str, arguments)) for arguments in many_classes.STEPS}
+    assert all(step["difference"] < 1e-5 < step["moved"] for step in recorded.values())

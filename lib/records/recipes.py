@@ -8,10 +8,10 @@ import math
 
 import keras
 
-from . import losses, models, training
-from .backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
-from .layers import CosineHead, ModifiedSoftmaxHead
-from .partial_fc import PartialFCModel
+from .. import losses, models, training
+from ..backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
+from ..layers import CosineHead, ModifiedSoftmaxHead
+from ..models import PartialFCModel
 
 
 def softmax(digits, num_classes=10, embedding_dim=2, verbose=True):

@@ -12,12 +12,15 @@ import json
 from functools import cache
 from pathlib import Path
 
+LIB = Path(__file__).resolve().parents[1]
+
 
 def fingerprint(roots, settings):
     """A short hash of `settings` and of all definitions in `lib` that `roots` reach.
 
     Args:
-        roots: (module, name) pairs such as ("losses", "softmax_cross_entropy").
+        roots: (module, name) pairs such as ("losses", "softmax_cross_entropy"); a module within a
+            folder of `lib` is written with a dot, "records.recipes".
         settings: anything that `json` can write: what else decides the numbers.
 
     Raises:
@@ -52,7 +55,8 @@ def _plain(node):
 
 @cache
 def _syntax_tree(module):
-    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    path = LIB.joinpath(*module.split(".")).with_suffix(".py")
+    source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -84,10 +88,11 @@ def _imports(module):
     """What a module imports from `lib`: local name → (module, name); name is None for a module."""
     found = {}
     for node in _syntax_tree(module).body:
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = module.split(".")[: -node.level]
             for alias in node.names:
-                source = (node.module, alias.name) if node.module else (alias.name, None)
-                found[alias.asname or alias.name] = source
+                source = ".".join([*folder, node.module or alias.name])
+                found[alias.asname or alias.name] = source, alias.name if node.module else None
     return found
 
 

@@ -1,9 +1,9 @@
 """Recorded runs: what several seeds gave, so that a lesson need not train them again.
 
-`python -m lib.results` (or `make results`) trains every run of `lib.runs` over its seeds and writes
-`data/results.json`. It saves after each seed and skips what is already there, so it can be stopped
-and started again. A record carries a fingerprint of the code it came from: when that code changes,
-the record is stale, a test says so, and the command trains it anew.
+`python -m lib.records.results` (or `make results`) trains every run of `lib.records.runs` over its
+seeds and writes `data/results.json`. It saves after each seed and skips what is already there, so
+it can be stopped and started again. A record carries a fingerprint of the code it came from: when
+that code changes, the record is stale, a test says so, and the command trains it anew.
 """
 
 import json
@@ -20,12 +20,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import evaluation
-from .data import course_mode, load_digits
+from .. import evaluation
+from ..data import course_mode, load_digits
 from .fingerprint import fingerprint
 from .runs import FULL_RUNS, MAPPED_RUNS, RUNS, GlyphRun
 
-RESULTS_FILE = Path(__file__).resolve().parent.parent / "data" / "results.json"
+RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ def run_fingerprint(run):
     """A hash of the run's settings and of all code in `lib` that its numbers come from."""
     glyphs = isinstance(run, GlyphRun)
     roots = [
-        ("runs", type(run).__name__),
+        ("records.runs", type(run).__name__),
         ("glyphs", "load_glyphs") if glyphs else ("data", "load_digits"),
-        ("recipes", run.recipe),
+        ("records.recipes", run.recipe),
     ]
     if "loss" in run.settings:
         roots.append(("losses", run.settings["loss"]))

@@ -1,0 +1,1 @@
+"""The commands of the Makefile, each started as `python -m lib.tools.NAME`."""
