@@ -1,4 +1,4 @@
-"""The memory model against the papers' numbers, the recorded costs, and steps on several devices."""
+"""The memory model against the papers' numbers, recorded costs, and steps on several devices."""
 
 import importlib.util
 import json
@@ -85,7 +85,7 @@ def test_a_step_is_timed():
 def test_the_record_is_whole():
     for share in many_classes.SHARES:
         rows = many_classes.recorded_costs(share)
-        wanted = [c for c in many_classes.CLASSES if share in head_cost.shares_for(c)]
+        wanted = [c for c in many_classes.CLASSES if share in many_classes.shares_for(c)]
         assert [row["classes"] for row in rows] == wanted
         for row in rows:
             assert row["seconds"] > 0

@@ -2,8 +2,8 @@
 
 import json
 
-from lib import fingerprint as fingerprint_module
 from lib import glyphs
+from lib.records import fingerprint as fingerprint_module
 from lib.records import results, runs
 
 import keras
