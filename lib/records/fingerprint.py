@@ -37,9 +37,14 @@ def fingerprint(roots, settings):
         if definition not in reached and name in _definitions(module):
             reached.add(definition)
             waiting.extend(_references(*definition))
-    code = [_plain(_definitions(module)[name]) for module, name in sorted(reached)]
+    code = [_code(*definition) for definition in sorted(reached)]
     text = json.dumps([settings, code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _code(module, name):
+    return _plain(_definitions(module)[name])
 
 
 def _plain(node):
@@ -126,16 +131,17 @@ def _imports(module):
     return found
 
 
+@cache
 def _references(module, name):
     """The definitions in `lib` that one definition names, as (module, name) pairs."""
-    imports = _imports(module)
-    for statement in _definitions(module)[name]:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                source, member = imports.get(node.value.id, (None, ""))
-                if member is None:
-                    yield source, node.attr
-            elif isinstance(node, ast.Name):
-                source, member = imports.get(node.id, (module, node.id))
-                if member is not None:
-                    yield source, member
+    imports, found = _imports(module), set()
+    for node in (part for statement in _definitions(module)[name] for part in ast.walk(statement)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            source, member = imports.get(node.value.id, (None, ""))
+            if member is None:
+                found.add((source, node.attr))
+        elif isinstance(node, ast.Name):
+            source, member = imports.get(node.id, (module, node.id))
+            if member is not None:
+                found.add((source, member))
+    return found

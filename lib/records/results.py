@@ -32,6 +32,7 @@ from .fingerprint import fingerprint
 from .runs import FULL_RUNS, MAPPED_RUNS, RUNS
 
 RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
+LOCK_SECONDS = 30  # a change of the file takes a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,19 @@ def run_fingerprint(run):
 
 
 def other_packages(entry):
-    """How the packages of a recorded entry differ from those here, as a list of texts."""
-    here = {name: _version(name) for name in entry["versions"]}
+    """Where the packages of a recorded entry differ from those here, as a list of texts."""
+    there, here = entry["versions"], _versions(entry["versions"])
     return [
-        f"{name} {v}, here {here[name]}" for name, v in entry["versions"].items() if v != here[name]
+        f"{name} {there[name]}, here {here[name]}" for name in here if there[name] != here[name]
     ]
 
 
-def _version(name):
-    return platform.python_version() if name == "python" else metadata.version(name)
+def _versions(names):
+    """The installed release of each package, and of Python."""
+    return {
+        name: platform.python_version() if name == "python" else metadata.version(name)
+        for name in names
+    }
 
 
 def _settings(run):
@@ -208,7 +213,7 @@ def _entry_to_continue(results, mode, name):
         "title": run.title,
         "settings": _settings(run),
         "fingerprint": run_fingerprint(run),
-        "versions": {package: _version(package) for package in ("python", *run.packages)},
+        "versions": _versions(("python", *run.packages)),
         "rows": {},
         "train_seconds": {},
     }
@@ -226,16 +231,25 @@ def _entry_to_continue(results, mode, name):
 
 
 @contextlib.contextmanager
-def _alone(path, seconds=30):
-    """Keep other processes from changing the file in this moment."""
+def _alone(path):
+    """Keep other commands from changing the file for a moment.
+
+    Raises:
+        Problem: if the file's lock stays; the message says how to get rid of it.
+    """
     lock = path.with_suffix(".lock")
-    for _ in range(10 * seconds):
-        with contextlib.suppress(FileExistsError):
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
             break
-        time.sleep(0.1)
-    else:
-        raise Problem(f"{lock} is left over from a command that was killed: delete it and go on.")
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                advice = "delete it, if no other `make results` is at work"
+                raise Problem(
+                    f"{lock} was left there by a command that was killed: {advice}."
+                ) from None
+            time.sleep(0.02)
     try:
         yield
     finally:
@@ -245,12 +259,8 @@ def _alone(path, seconds=30):
 def _keep_embeddings(model, digits, path):
     """Write the embeddings and labels of the first 1,000 held-out digits, in half precision."""
     embeddings = evaluation.embed(evaluation.backbone_of(model), digits.x_test[:1000])
-    arrays = {
-        "embeddings": embeddings.astype("float16"),
-        "labels": digits.y_test[:1000].astype("uint8"),
-    }
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
+    labels, packed = digits.y_test[:1000].astype("uint8"), io.BytesIO()
+    np.savez_compressed(packed, embeddings=embeddings.astype("float16"), labels=labels)
     write_atomically(path, packed.getvalue())
 
 
