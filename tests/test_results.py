@@ -211,7 +211,7 @@ def test_a_glyph_run_trains_on_its_identities_and_scores_the_unseen(few_glyphs, 
     assert tuple(seen) == few_glyphs.train.characters[: count or 40]
     assert model.output_shape == (None, count or 40)
     monkeypatch.setattr(
-        runs.verification, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
+        runs.evaluation, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
     )
     row = run.score(model, few_glyphs)
     assert row["rows"] == 480
