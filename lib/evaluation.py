@@ -33,7 +33,7 @@ def embed(backbone, images, batch_size=500):
     batch_size = inputs.whole_number(batch_size, "batch_size")
     shape = getattr(backbone, "input_shape", None)
     known = isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:])
-    inputs.array(images, "images", ("images", *(shape if known else np.shape(images))[1:]))
+    inputs.array(images, "images", ("images", *(shape if known else inputs.read(images).shape)[1:]))
     # called directly: `predict` would first trace a graph, longer than 1,000 digits take here
     parts = [
         keras.ops.convert_to_numpy(backbone(images[start : start + batch_size], training=False))
@@ -102,17 +102,17 @@ def class_centres(embeddings, labels, num_classes=None):
 
 def _centres(embeddings, labels, num_classes, names=("embeddings", "labels")):
     unit = inputs.unit_rows(embeddings, names[0])
-    if num_classes is None:
-        num_classes = inputs.class_numbers(labels, len(unit), name=names[1]).max() + 1
-    num_classes = inputs.whole_number(num_classes, "num_classes")
-    labels = inputs.class_numbers(labels, len(unit), num_classes, names[1])
+    labels = inputs.class_numbers(labels, len(unit), name=names[1])
+    least = int(labels.max()) + 1
+    num_classes = least if num_classes is None else num_classes
+    num_classes = inputs.whole_number(num_classes, "num_classes", least)
     present = np.unique(labels)
     # among the first numbers, since labels may be huge
     absent = np.setdiff1d(np.arange(min(num_classes, len(present) + 5)), present)
     if len(absent):
         raise ValueError(
             f"{names[1]}: no embedding of class {inputs.some(absent)}, so it has no centre; pass "
-            "some of every class."
+            f"some of every class (num_classes is {num_classes:,})."
         )
     means = np.stack([unit[labels == c].mean(axis=0) for c in range(num_classes)])
     lengths = np.linalg.norm(means, axis=1)
@@ -198,6 +198,7 @@ def scoreboard(logits, embeddings, labels, centre_embeddings, centre_labels):
     logits = inputs.array(logits, "logits", (len(unit), "classes"))
     labels = inputs.class_numbers(labels, len(unit), logits.shape[1])
     names = "centre_embeddings", "centre_labels"
+    inputs.class_numbers(centre_labels, num_classes=logits.shape[1], name=names[1])
     centres = _centres(centre_embeddings, centre_labels, logits.shape[1], names)
     inputs.same_dimensions(unit, centres, ("embeddings", "centre_embeddings"))
     own, nearest, hits = _angles(embeddings, labels, centres)

@@ -16,7 +16,7 @@ import numpy as np
 def some(names, most=5):
     """The first few of many names or numbers, as text."""
     names = list(names)
-    text = ", ".join(reprlib.repr(name).strip("'") for name in names[:most])
+    text = ", ".join(f"{name!s:.40}" for name in names[:most])
     return f"{text} and {len(names) - most:,} more" if len(names) > most else text
 
 
@@ -27,8 +27,8 @@ def shown(value):
     return reprlib.repr(value).replace("\n", " ")
 
 
-def _read(values):
-    """Whatever NumPy makes of it; of what is no array an object."""
+def read(values):
+    """Whatever NumPy makes of it, without an error: of what is no array an object."""
     try:
         return np.asarray(values)
     except Exception:  # rows of unequal length; tensors that live elsewhere, each in its own way
@@ -55,7 +55,7 @@ def array(values, name, shape):
         name: of the argument, for the error.
         shape: for each axis its size, or a word for what is counted along it (one or more).
     """
-    found = _read(values)
+    found = read(values)
     if found.dtype.kind not in "iufb":
         raise ValueError(f"{name}: expected an array of numbers, got {shown(values)}.")
     _check_shape(found, name, shape)
@@ -95,7 +95,7 @@ def same_dimensions(vectors, others, names):
 
 def identities(labels, rows="images", name="labels"):
     """Labels (N,) that tell who is who: integers or strings, in any order, with any gaps."""
-    found = _read(labels)
+    found = read(labels)
     if found.dtype.kind not in "iuUS":
         raise ValueError(
             f"{name}: expected integers or strings, one for each image, got {shown(labels)}; not "
@@ -107,7 +107,7 @@ def identities(labels, rows="images", name="labels"):
 
 def class_numbers(labels, rows="images", num_classes=2**31, name="labels"):
     """Labels (N,) that are class numbers: integers from 0 on, below `num_classes`."""
-    found = _read(labels)
+    found = read(labels)
     remedy = "np.unique(labels, return_inverse=True)[1] numbers classes from 0 on, without gaps"
     if found.dtype.kind not in "iu":
         raise ValueError(f"{name}: expected integers, got {shown(labels)}; {remedy}.")

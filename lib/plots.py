@@ -7,7 +7,7 @@ readers who do not see it.
 
 import math
 import os
-from itertools import cycle, islice
+from itertools import cycle
 
 import keras
 import matplotlib.pyplot as plt
@@ -128,8 +128,8 @@ def plot_images(ax, images, columns, titles=None):
     """Tile images (N, height, width[, 1]) in `[0, 1]` into one axes, `columns` in a row."""
     _check_axes(ax)
     images = _gray(images)
-    if titles is not None and len(titles) != len(images):
-        raise ValueError(f"titles: expected {len(images)}, one an image, got {len(titles)}.")
+    if titles is not None and inputs.read(titles).shape != (len(images),):
+        raise ValueError(f"titles: expected {len(images)} texts, got {inputs.shown(titles)}.")
     rows = -(-len(images) // inputs.whole_number(columns, "columns"))
     height, width = images.shape[1:]
     sheet = np.zeros((rows * (height + 2), columns * (width + 2)))
@@ -164,7 +164,7 @@ def plot_embeddings(ax, embeddings, labels, weights=None):
     for axis in "xyz"[:dimensions]:
         number = "xyz".index(axis) + 1
         ax.set(**{f"{axis}lim": (-limit, limit), f"{axis}label": f"embedding $x_{number}$"})
-    ax.set(title="embeddings", **({"box_aspect": (1, 1, 1)} if dimensions == 3 else _EQUAL))
+    ax.set(title="embeddings", aspect="equal")
     return ax
 
 
@@ -268,11 +268,12 @@ def three_pictures(name, embeddings, labels, centres, weights=None):
     Returns:
         The figure; pass it to `show`.
     """
-    dimensions = np.shape(embeddings)[-1] if np.ndim(embeddings) == 2 else 0
+    shape = inputs.read(embeddings).shape
+    dimensions = shape[-1] if len(shape) == 2 else 0
     if dimensions not in (2, 3):
         raise ValueError(
-            f"embeddings: expected shape (images, 2) or (images, 3), got {np.shape(embeddings)}; "
-            "for others there are tsne and plot_angle_histogram."
+            f"embeddings: expected shape (images, 2) or (images, 3), got {shape}; for others there "
+            "are tsne and plot_angle_histogram."
         )
     fig, axes = new_figure(name, columns=3, width=10.5, height=3.7)
     if dimensions == 3:
@@ -349,15 +350,13 @@ def plot_tsne(ax, points, labels, images=None):
     ax.set(xticks=(), yticks=(), xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
     ax.set(title="t-SNE", aspect="equal")
     if images is not None:
-        show_image_on_hover(ax, points, images)
+        _show_image_on_hover(ax, points, images)
     return ax
 
 
-def show_image_on_hover(ax, points, images):
+def _show_image_on_hover(ax, points, images):
     """Show the image that belongs to the point under the mouse pointer, in a live figure."""
-    _check_axes(ax)
-    images = _gray(images)
-    points = inputs.array(points, "points", (len(images), 2))
+    images = _gray(images, len(points))
     thumbnail = OffsetImage(np.zeros(images.shape[1:3]), zoom=2, cmap="Greys", clim=(0, 1))
     box = AnnotationBbox(thumbnail, (0, 0), xybox=(40, 40), boxcoords="offset points", pad=0.2)
     box.set_visible(False)
@@ -451,8 +450,8 @@ def plot_roc(ax, curves):
         curves: a dictionary, name → (far, tar) as `lib.verification.roc_points` gives them.
     """
     _check_axes(ax)
-    inputs.dictionary(curves, "curves", "{'softmax': roc_points(scores)[:2]}")
-    for (name, curve), (color, _, line) in zip(curves.items(), _looks(curves), strict=True):
+    example = "{'softmax': roc_points(scores)[:2]}"
+    for name, curve, color, _, line in _with_looks(curves, "curves", example):
         far, tar = inputs.array(curve, "curves", (2, "points"))
         ax.plot(far, tar, line, color=color, lw=2, label=name)
     ax.set(xscale="log", ylim=(0, 1.02), title="ROC curve")
@@ -472,8 +471,8 @@ def plot_image_map(ax, points, images, labels=None):
         labels: (N,) class numbers, or None for black.
     """
     _check_axes(ax)
-    images = _gray(images)
-    points = inputs.array(points, "points", (len(images), 2))
+    points = inputs.array(points, "points", ("points", 2))
+    images = _gray(images, len(points))
     if labels is not None:
         labels = inputs.class_numbers(labels, len(images))
     for i, (point, image) in enumerate(zip(points, images, strict=True)):
@@ -494,16 +493,14 @@ def plot_image_map(ax, points, images, labels=None):
 def plot_loss_curves(ax, histories, quantity="loss"):
     """Draw one line for each training: `histories` maps a name to a Keras `History`."""
     _check_axes(ax)
-    inputs.dictionary(histories, "histories", "{'softmax': history}")
     longest = 1
-    for (name, history), (color, marker, _) in zip(
-        histories.items(), _looks(histories), strict=True
-    ):
+    for name, history, color, marker, _ in _with_looks(histories, "histories", "{'a': history}"):
         known = getattr(history, "history", None)
         if not isinstance(known, dict) or quantity not in known:
             raise ValueError(
-                f"quantity: {inputs.shown(name)} has no {inputs.shown(quantity)}; its history "
-                f"needs to be what `fit` returns, and has {inputs.some(known or ['nothing'])}."
+                f"histories, quantity: that of {inputs.shown(name)} has no "
+                f"{inputs.shown(quantity)}; pass what `fit` returned, it has "
+                f"{inputs.some(known or ['nothing'])}."
             )
         values = inputs.array(known[quantity], "histories", ("epochs",))
         ax.plot(range(1, len(values) + 1), values, marker=marker, color=color, label=name)
@@ -526,9 +523,8 @@ def plot_sweep(ax, records, columns):
     """
     _check_axes(ax)
     inputs.dictionary(records, "records", "{'0.1': recorded(name)}")
-    inputs.dictionary(columns, "columns", "{'eer': 'EER'}")
     places = range(len(records))
-    for (name, label), (color, marker, line) in zip(columns.items(), _looks(columns), strict=True):
+    for name, label, color, marker, line in _with_looks(columns, "columns", "{'eer': 'EER'}"):
         for record in records.values():
             inputs.recorded(record, name, "records, columns")
         means = [record.mean(name) for record in records.values()]
@@ -555,14 +551,18 @@ def plot_ranges(ax, records, column, groups=None):
     for record in inputs.dictionary(records, "records", "{'ArcFace': recorded(name)}").values():
         inputs.recorded(record, column, "records, column")
     groups = {None: tuple(records)} if groups is None else groups
-    inputs.dictionary(groups, "groups", "{'margins': ('ArcFace',)}")
-    named = {name for members in groups.values() for name in members}
+    example = "{'margins': ('ArcFace',)}"
+    named = {
+        name
+        for members in inputs.dictionary(groups, "groups", example).values()
+        for name in members
+    }
     if named != set(records):
         raise ValueError(
             f"groups: they differ from the records in {inputs.some(named ^ set(records))}; each "
             "record needs a group."
         )
-    for (label, members), (color, marker, _) in zip(groups.items(), _looks(groups), strict=True):
+    for label, members, color, marker, _ in _with_looks(groups, "groups", example):
         rows = [(place, name) for place, name in enumerate(records) if name in members]
         for place, name in rows:
             values = records[name].values(column)
@@ -594,15 +594,10 @@ def plot_angle_regions(ax, target_cosine, limit=90):
     """
     _check_axes(ax)
     degrees = np.linspace(0, inputs.number_between(limit, "limit", 0, 180.001), 301)
-    first, second = np.radians(np.meshgrid(degrees, degrees))
-    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
-        _fill_content(ax, degrees, degrees, target_cosine, own, other, label)
-    ax.plot((0, limit), (0, limit), color=INK, lw=1, ls="--")
+    _regions_of_two(ax, degrees, np.radians(degrees), target_cosine)
     ax.text(0.03 * limit, 0.92 * limit, "class 1", color=INK)
     ax.text(0.97 * limit, 0.04 * limit, "class 2", color=INK, ha="right")
-    ax.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
     ax.set(xlabel=r"$\theta_1$, angle to class 1 (degrees)", ylabel=r"$\theta_2$ (degrees)")
-    ax.set(title="who is content")
     return ax
 
 
@@ -618,17 +613,22 @@ def plot_cosine_regions(ax, target_cosine, lowest=0.0):
     """
     _check_axes(ax)
     cosines = np.linspace(inputs.number_between(lowest, "lowest", -1.001, 1), 1, 301).clip(-1)
-    first, second = np.arccos(np.meshgrid(cosines, cosines))
-    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
-        _fill_content(ax, cosines, cosines, target_cosine, own, other, label)
-    ax.plot((lowest, 1), (lowest, 1), color=INK, lw=1, ls="--")
+    _regions_of_two(ax, cosines, np.arccos(cosines), target_cosine)
     place = {"color": INK, "ha": "right", "transform": ax.transAxes}
     ax.text(0.97, 0.04, "class 1", **place)
     ax.text(0.3, 0.92, "class 2", **place)
-    ax.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
     ax.set(xlabel=r"$\cos\theta_1$, cosine to class 1", ylabel=r"$\cos\theta_2$")
-    ax.set(title="who is content")
     return ax
+
+
+def _regions_of_two(ax, ticks, angles, target_cosine):
+    """Both classes in the plane of their angles, which the axes call `ticks`."""
+    first, second = np.meshgrid(angles, angles)
+    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
+        _fill_content(ax, ticks, ticks, target_cosine, own, other, label)
+    ends = ticks[0], ticks[-1]
+    ax.plot(ends, ends, color=INK, lw=1, ls="--")
+    ax.set(xlim=ends, ylim=ends, aspect="equal", title="who is content")
 
 
 def plot_margin_on_circle(ax, target_cosine, directions):
@@ -724,14 +724,13 @@ def _fill_content(ax, x, y, target_cosine, own, other, label):
 # --- small drawing helpers ------------------------------------------------------------------------
 
 
-_EQUAL = {"aspect": "equal"}
-
-
-def _looks(names):
-    """A colour, a marker and a line for each of them; twenty look different."""
+def _with_looks(items, name, example):
+    """Name, value, colour, marker and line of each item of a dictionary; twenty look different."""
     # the dark ones first: they have contrast enough on white without an outline
     colors = cycle((OWN, OTHER, COLORS[4], COLORS[2], COLORS[8]))
-    return islice(zip(colors, cycle("os^Dv<>P"), cycle(("-", "--", "-.", ":"))), len(names))
+    looks = zip(colors, cycle("os^Dv<>P"), cycle(("-", "--", "-.", ":")), strict=False)
+    items = inputs.dictionary(items, name, example).items()
+    return [(*item, *look) for item, look in zip(items, looks, strict=False)]
 
 
 def _is_3d(ax):
@@ -755,12 +754,11 @@ def _directions(weights, dimensions):
     return inputs.unit_rows(weights.T, "weights")
 
 
-def _gray(images):
+def _gray(images, count="images"):
     """Images (N, height, width) of (N, height, width[, 1])."""
-    axes = ("images", "height", "width", 1)
-    return inputs.array(images, "images", axes[: max(3, np.ndim(images))]).reshape(
-        np.shape(images)[:3]
-    )
+    axes = count, "height", "width", 1
+    images = inputs.array(images, "images", axes[: max(3, inputs.read(images).ndim)])
+    return images.reshape(images.shape[:3])
 
 
 def _scatter_digits(ax, points, labels, dimensions, name="embeddings"):

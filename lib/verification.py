@@ -41,7 +41,7 @@ class PairScores:
 
     def __post_init__(self):
         for name in ("genuine", "impostor"):
-            if np.shape(getattr(self, name)) == (0,):
+            if inputs.read(getattr(self, name)).shape == (0,):
                 raise ValueError(
                     f"{name}: no {name} pair; labels need two images of one identity for a genuine "
                     "pair, and two identities for an impostor pair."
