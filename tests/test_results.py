@@ -266,7 +266,7 @@ def test_a_run_is_seeded_and_trains_on_its_own_classes_only(few_glyphs, monkeypa
     model = run.train(7, few_glyphs)
     assert seen == [7, few_glyphs.train.characters[: count or 40], count or 40, False, 16]
     monkeypatch.setattr(
-        runs.verification, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
+        runs.evaluation, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
     )
     row = run.score(model, few_glyphs)
     assert row["rows"] == 480

@@ -58,7 +58,8 @@ class DigitRun(Run):
         """
         last_five = digits.only(range(5, 10))
         embeddings = evaluation.embed(evaluation.backbone_of(model), last_five.x_test)
-        eer = evaluation.equal_error_rate(*evaluation.pair_scores(embeddings, last_five.y_test))
+        pairs = verification.score_pairs(embeddings, last_five.y_test)
+        eer = verification.equal_error_rate(pairs)
         scoreboard = evaluation.evaluate_model(model, self.seen(digits))
         return asdict(scoreboard) | {"eer_5_to_9": eer}
 
@@ -101,7 +102,7 @@ class GlyphRun(Run):
         logits = evaluation.embed(model, seen.images)  # of the whole model: what the head says
         accuracy = float((logits.argmax(axis=1) == seen.labels).mean())
         embeddings = evaluation.embed(evaluation.backbone_of(model), unseen.images)
-        scores = verification.open_set_scores(embeddings, unseen.labels)
+        scores = evaluation.open_set_scores(embeddings, unseen.labels)
         return {"train_accuracy": accuracy} | scores
 
 
