@@ -66,14 +66,15 @@ lab: environment
 	@exec $(PY) -m lib.tools.lab $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
-# Two unit tests at a time; then alone, even if one of those failed, what is held to a time.
-ALONE = tests/test_speed.py
+# Two unit tests at a time; then one notebook after the other, even if one of those failed, with
+# the rules that it keeps as a file. A cell fails that takes more than five minutes.
+BOOKS = tests/test_notebooks.py
 TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST)
 test: environment
 	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
 	failed=0; \
-	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(ALONE) tests || failed=1; \
-	$(TEST) --nbmake --nbmake-timeout=900 $(ALONE) notebooks && exit $$failed
+	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
+	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
 
 test-browser: environment
 	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
@@ -98,8 +99,7 @@ bench: environment
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 budgets: environment
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
-	@$(PY) -m lib.tools.budgets
+	@$(PY) -m lib.tools.budgets $(NB)
 
 versions: environment
 	$(PY) -m lib.tools.versions $(PACKAGES)

@@ -30,7 +30,7 @@ def main(command):
         sys.exit("Running without a network needs Linux and its command unshare (util-linux).")
     # root needs no namespace of users; others are root in one, which changes no file's owner
     unshare = ["unshare", "--net"] + ([] if os.getuid() == 0 else ["--map-root-user"])
-    probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE, universal_newlines=True)
+    probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE, text=True)
     if probe.returncode:
         sys.exit(
             f"This system does not let a program give up its network ({probe.stderr.strip()}): in "
