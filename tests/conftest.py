@@ -16,7 +16,9 @@ _state = private_state.use()
 
 set_hypothesis_home_dir(_state / "hypothesis")
 # The same examples in every run: a failure that somebody sees, everybody sees.
-hypothesis.settings.register_profile("course", database=None, deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "course", database=None, deadline=None, derandomize=True, max_examples=60
+)
 hypothesis.settings.load_profile("course")
 
 
