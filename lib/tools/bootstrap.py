@@ -294,32 +294,35 @@ def requirements(venv, names):
     return options
 
 
-def with_pip(venv, names):
-    """Let pip install lists or packages; return its exit status and what it said."""
+def make(venv):
+    """Make an environment with nothing but pip, if there is none."""
     if not os.path.exists(venv_python(venv)):
         status, said = run([sys.executable, "-m", "venv", venv], venv)
         if status:
-            return status, said
+            raise Problem(diagnose(said))
+
+
+def with_pip(venv, names):
+    """Let pip install lists or packages; return its exit status and what it said."""
+    make(venv)
     command = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check"]
     return run([*command, "--progress-bar=off", *requirements(venv, names)], venv)
 
 
 def with_uv(venv, names):
-    """Let pip install the locked uv and that one the rest; return as `with_pip`."""
-    status, said = with_pip(venv, ["uv"])
-    if status:
-        return status, said
+    """Let pip install the locked uv and that one the rest; return whether it did."""
+    make(venv)
     python = venv_python(venv)
     # not by `run`: a password may be in it
     configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     settings = uv_settings(configuration.decode(errors="replace"))
-    if settings is None:
-        return 1, "uv does not know some of pip's settings"
+    if settings is None or with_pip(venv, ["uv"])[0] != 0:
+        return False
     options, variables = settings
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
     command += ["--index-strategy=unsafe-best-match", *options]
-    return run([*command, *requirements(venv, names)], venv, **variables)
+    return run([*command, *requirements(venv, names)], venv, **variables)[0] == 0
 
 
 def diagnose(said):
@@ -347,8 +350,8 @@ def install(venv, lists):
     write_stamp(venv, "installing", created, lists)
     log = os.path.join(venv, LOG)
     open(log, "w").close()
-    status, said = with_uv(venv, lists)
-    if status:
+    status, said = 0, ""
+    if not with_uv(venv, lists):
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
         if created:
             empty(venv, keep=(LOG, STAMP))  # pip finds nothing half installed
@@ -406,7 +409,7 @@ def main(arguments=None):
         message = f"{error.filename or venv}: {error.strerror}. Mend that, or {ELSEWHERE}"
     except KeyboardInterrupt:
         message = "stopped. The next run starts again from a clean folder"
-    print(f"\nCannot install the course: {message}.", file=sys.stderr)
+    print(f"Cannot install the course: {message}.", file=sys.stderr)
     return 1
 
 

@@ -54,7 +54,9 @@ def main(arguments=None):
             resolve(uv, "requirements.txt", folder, upgrade)
             resolve(uv, "tests/requirements.txt", folder, upgrade, ["requirements.lock"])
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f"Cannot make the lock: {' '.join(error.cmd[1:5])} failed, see above.") from None
+        raise SystemExit(
+            f"Cannot make the lock: {' '.join(error.cmd[1:5])} failed, see above."
+        ) from None
 
 
 if __name__ == "__main__":
