@@ -10,6 +10,8 @@ that they assign elsewhere.
 import ast
 import copy
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 TAG = "exercise"
 ANCHOR = "exercises"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
@@ -19,6 +21,11 @@ UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 
 def is_exercise(cell):
     return TAG in cell.metadata.get("tags", [])
+
+
+def python_of(source):
+    """The Python that IPython makes of a cell: of magics calls, without prompts and indents."""
+    return TransformerManager().transform_cell(source)
 
 
 def cut(source):
