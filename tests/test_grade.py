@@ -279,7 +279,7 @@ def test_a_lessons_cell_is_known_by_its_id_or_its_text(course, root):
     ],
 )
 def test_names_that_code_uses_and_defines(source, used, bound):
-    found = grade.names_in(source)
+    found = grade.names_of(source)
     assert found[0] - {"__name__"} == used
     assert found[1] == bound
 

@@ -15,11 +15,9 @@ folder and a process group of its own, but that is no sandbox: answers run with 
 """
 
 import argparse
-import ast
 import builtins
 import contextlib
 import csv
-import dis
 import io
 import json
 import logging
@@ -29,7 +27,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -55,9 +52,6 @@ MESSAGE = 160  # characters shown of what went wrong
 PASSED, WRONG, NOT_STARTED = "passed", "wrong", "not started"
 MARKS = {PASSED: "✓", WRONG: "✗", NOT_STARTED: "○"}
 PLAIN_MARKS = {PASSED: "+", WRONG: "x", NOT_STARTED: "o"}  # where those cannot be printed
-
-# The instructions that look a global name up, or set it from within a function.
-LOOKS_UP = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL")
 
 # A kernel's first cell: it finds the course's lib, an answer that wants all of the memory fails
 # instead of the computer, and `exit()` ends its cell only.
@@ -197,58 +191,32 @@ def _call(name, lesson):
 
 def needed_cells(code, lesson):
     """The places of the cells to run: the student's that answers hang on, the lesson's they use."""
-    given = names_in(lesson.setup)[1] | set(dir(builtins)) | {"display", "get_ipython"}
-    wanted = set().union(*(names_in(call)[0] for call in lesson.calls.values())) - given
-    used, bound = zip(*(names_in(cell.source) for cell in code), strict=True) if code else ((), ())
+    given = names_of(lesson.setup)[1] | set(dir(builtins)) | {"display", "get_ipython"}
+    wanted = set().union(*(names_of(call)[0] for call in lesson.calls.values())) - given
+    found = [names_of(cell.source) for cell in code]
     places = [p for p, cell in enumerate(code) if check_name(cell.source) not in lesson.calls]
     lessons = {p for p in places if {code[p].id, code[p].source.strip()} & lesson.own}
     needed, linked, before = set(), set(wanted), None
     while before != needed:
         before = set(needed)
         for place in set(places) - lessons - needed:
-            own = (used[place] | bound[place]) - given
+            own = set().union(*found[place]) - given
             # A cell without names may do anything, such as set an option; `_` is any cell's.
             if not own or own & linked or "_" in linked:
                 needed.add(place)
                 linked |= own
     for place in reversed(places):
-        if place in needed or (place in lessons and bound[place] & wanted):
+        used, bound = found[place]
+        if place in needed or (place in lessons and bound & wanted):
             needed.add(place)
-            wanted = (wanted - bound[place]) | (used[place] - given)
+            wanted = (wanted - bound) | (used - given)
     return needed
 
 
-def names_in(source):
-    """The global names that a cell uses before it defines them, and those that it defines.
-
-    Both are empty where it is not Python. In a cell with magics, each word counts as used.
-    """
-    try:
-        python = exercises.python_of(source)
-        code = compile(python, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except (SyntaxError, ValueError, RuntimeError, MemoryError):
-        return set(), set()
-    used, bound = _globals_of(code)
-    if "get_ipython" in used:
-        used |= set(re.findall(r"\w+", source))
-    return {"_" if re.fullmatch(r"_+\d*|Out", name) else name for name in used}, bound
-
-
-# From instructions and not from `symtable`: that of Python 3.13 counts a comprehension's variable.
-
-
-def _globals_of(code):
-    used, bound = set(), set()
-    for step in dis.get_instructions(code):
-        if step.opname == "STORE_NAME":
-            bound.add(step.argval)
-        elif step.opname in LOOKS_UP and step.argval not in bound:
-            used.add(step.argval)
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            # by the time a function is called, the cell has defined its names
-            used |= _globals_of(inner)[0] - (bound if code.co_name == "<module>" else set())
-    return used, bound
+def names_of(source):
+    """The names that a cell uses and defines; the results of other cells, such as `_3`, are `_`."""
+    used, bound = exercises.names_in(source)
+    return {"_" if re.fullmatch(r"_+\d*|Out", name) else name for name in used}, set(bound)
 
 
 # --- running it -----------------------------------------------------------------------------------
