@@ -14,6 +14,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.files import Problem
 from lib.tools import budgets, exercises, navigation, render
 
 import nbformat
@@ -182,10 +183,7 @@ def drawn(book):
     for cell in book.code:
         if "plots.show(" not in cell.source:
             continue
-        lines = [
-            "" if line.lstrip()[:1] in ("%", "!") else line for line in cell.source.split("\n")
-        ]
-        tree = ast.parse("\n".join(lines))
+        tree = ast.parse(exercises.python_of(cell.source))
         calls = [node for node in ast.walk(tree) if is_drawing(node)]
         if calls:
             yield cell, tree, calls
@@ -262,11 +260,8 @@ def heading_order(book):
 
 def imports_in_setup(book):
     for cell in book.code:
-        lines = [
-            "" if line.lstrip()[:1] in ("%", "!") else line for line in cell.source.split("\n")
-        ]
         try:
-            tree = ast.parse("\n".join(lines))
+            tree = ast.parse(exercises.python_of(cell.source))
         except SyntaxError as error:
             yield f"cell {cell.id} is not Python: {error.msg}"
             continue
@@ -343,7 +338,7 @@ def exercises_in_sync(book):
         return
     try:
         changed = exercises.sync(copy.deepcopy(book.notebook), Book.read(path).notebook)
-    except ValueError as error:
+    except Problem as error:
         yield f"cannot take its exercises from the solutions: {error}"
         return
     if changed:
@@ -400,7 +395,7 @@ def solved(book):
 def markers_pair_up(book):
     try:
         exercises.stubs(book.notebook)
-    except ValueError as error:
+    except Problem as error:
         yield str(error)
 
 
