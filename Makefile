@@ -107,7 +107,7 @@ bench: environment
 	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
-budgets: environment
+budgets: environment-tests
 	@$(PY) -m lib.tools.budgets $(NB)
 
 # In an environment of its own, deleted at the end: releases by the lists, not by the locks.
