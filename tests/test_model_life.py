@@ -232,14 +232,3 @@ def test_nan_embeddings_and_logits_for_cosines_stop_fit_by_name():
     dense = compiled(keras.Sequential([keras.layers.Dense(4)]), ArcFaceLoss())
     with pytest.raises(Exception, match="target_is_no_cosine"):
         dense.fit(100 * X, Y, verbose=0)
-
-
-def test_compiled_by_xla_it_trains_the_same():
-    results = []
-    for jit in (False, True):
-        keras.utils.set_random_seed(0)
-        model = sequential()
-        model.compile(keras.optimizers.SGD(0.1), loss=ArcFaceLoss(0.3, 16), jit_compile=jit)
-        model.fit(X, Y, batch_size=20, epochs=2, shuffle=False, verbose=0)
-        results.append(model.predict(X, verbose=0))
-    np.testing.assert_allclose(results[1], results[0], atol=1e-4)
