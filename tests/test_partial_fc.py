@@ -164,22 +164,14 @@ def test_how_many_columns_a_share_is(share, columns):
     assert build(share).num_sampled == columns
 
 
-def test_bad_arguments_are_refused():
-    backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
-    for share in (0, -0.1, 1.1, 10, np.nan):
-        with pytest.raises(ValueError, match=r"share.*\(0, 1\].*divide by 100"):
-            PartialFCModel(backbone, CosineHead(50), share)
-    with pytest.raises(ValueError, match="CosineHead, got Dense"):
-        PartialFCModel(backbone, keras.layers.Dense(50))
-
-
 @pytest.mark.parametrize("eagerly", [True, False], ids=["eager", "compiled"])
 @pytest.mark.parametrize("label", [-1, 50])
 def test_a_label_that_is_no_class_is_refused(label, eagerly):
     model = build(0.5)
     model.compile("sgd", loss=ArcFaceLoss(0.3, 16), run_eagerly=eagerly)
     labels = np.append(Y[:-1], label)
-    expected = f"Label {label} of sample 15" if eagerly else f"label_is_no_class.*|\\[{label}\\]"
+    shown = rf"(?s)= {label} is not in \[0, 50\).*label_is_no_class"
+    expected = f"Label {label} of sample 15" if eagerly else shown
     with pytest.raises(Exception, match=expected):
         model.train_on_batch(X, labels)
 
