@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lib  # noqa: F401
 import reference
-from lib.layers import CosineHead, ModifiedSoftmaxHead
+from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
 from lib.losses import (
     ArcFaceLoss,
     CombinedMarginLoss,
@@ -16,7 +16,12 @@ from lib.losses import (
     SphereFaceLoss,
     softmax_cross_entropy,
 )
-from lib.models import AnnealedSphereFace, CenterLossModel, FeatureScaleMarginModel
+from lib.models import (
+    AnnealedSphereFace,
+    CenterLossModel,
+    FeatureScaleMarginModel,
+    PartialFCModel,
+)
 
 import keras
 import numpy as np
@@ -86,6 +91,13 @@ MODELS = {
     ),
     "feature scale": lambda: compiled(FeatureScaleMarginModel(backbone(), 4, m2=0.3)),
     "annealed sphereface": lambda: compiled(AnnealedSphereFace(backbone(), 4, 100)),
+    "sub-centres": lambda: compiled(
+        keras.Sequential([backbone(), SubCenterHead(4, centers=2)]), ArcFaceLoss(0.3, 16)
+    ),
+    # its draws are not saved: with all classes drawn, it goes on as its copy does
+    "partial FC": lambda: compiled(
+        PartialFCModel(backbone(), CosineHead(4), share=1), ArcFaceLoss(0.3, 16)
+    ),
 }
 
 
