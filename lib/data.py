@@ -245,7 +245,7 @@ def _read_npz(path, expected, remedy):
 
 def _download_mnist():
     """Get MNIST by Keras, which keeps it in its own cache; check it."""
-    print("data/mnist.npz is not there: getting MNIST by Keras (11 MB, once) …", flush=True)
+    print("data/mnist.npz is not there: getting MNIST by Keras (11 MB, once) ...", flush=True)
     try:
         with _network_timeout(seconds=30):
             (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
