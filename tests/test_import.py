@@ -1,4 +1,4 @@
-"""Importing the library is quick and quiet; an error, and what TensorFlow dies of, is not hidden."""
+"""Importing the library is quick and quiet; errors, and what TensorFlow dies of, are shown."""
 
 import os
 import subprocess
