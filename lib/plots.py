@@ -284,6 +284,9 @@ def three_pictures(name, embeddings, labels, centres, weights=None):
     directions = plot_unit_circle if dimensions == 2 else plot_unit_sphere
     directions(axes[1], embeddings, labels, weights)
     plot_angle_histogram(axes[2], embeddings, labels, centres)
+    for ax in axes[:2] if dimensions == 3 else ():
+        ax.set_box_aspect((1, 1, 1), zoom=0.8)  # else the layout cuts the third label off
+        ax.locator_params(nbins=3)
     return fig
 
 

@@ -310,7 +310,7 @@ def test_resamples_without_impostor_pairs_do_not_spoil_the_interval():
     interval = verification.bootstrap(embeddings, labels, fars=(0.5,))
     assert np.isfinite([interval["eer"], interval[0.5]]).all()
     with pytest.raises(ValueError, match="resamples: none of 1 drew both"):
-        verification.bootstrap(embeddings, labels, fars=(0.5,), resamples=1, seed=1)
+        verification.bootstrap(embeddings, labels, fars=(0.5,), resamples=1, seed=3)
 
 
 def test_resampled_curves_of_two_models_are_paired():
