@@ -59,13 +59,10 @@ def server(work):
 def browser(tmp_path_factory):
     from playwright.sync_api import sync_playwright
 
-    path = chromium.find_browser()
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("profile")),
-            executable_path=path,
-            headless=True,
-            args=[*chromium.sandbox_options(path), *lab_page.CHROMIUM_OPTIONS],
+            **lab_page.launch_options(chromium.find_browser()),
             viewport={"width": 1400, "height": 1000},
         )
         yield context.pages[0]

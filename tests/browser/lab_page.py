@@ -53,6 +53,17 @@ def what_is_missing():
     return None
 
 
+def launch_options(browser):
+    """How Playwright starts the browser: with its sandbox, wherever that works."""
+    without = chromium.sandbox_options(browser)
+    return {
+        "executable_path": browser,
+        "headless": True,
+        "args": [*CHROMIUM_OPTIONS, *without],
+        "chromium_sandbox": not without,
+    }
+
+
 # --- the server -----------------------------------------------------------------------------------
 
 
