@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 from lib.tools import grade
@@ -59,6 +60,7 @@ WAYS = [
     ("checks.way_1 = print", "wrong", "'two' is not defined: its cell is missing"),
     (["two = 2", "checks = np = 0"], "passed", ""),
     (["two = 2", "exit()"], "passed", ""),
+    (["two = 3", "a note to the teacher"], "wrong", "2 is wanted"),
     # cells that work together, in their order
     (["def f():\n    return g()", "def g():\n    return 2", "two = f()"], "passed", ""),
     (["two = [0]", "two[0] = 2", "(two,) = two"], "passed", ""),
@@ -446,3 +448,17 @@ def test_the_kernel_is_this_python_in_lesson_mode(course):
     function = "assert os.environ['COURSE_MODE'] == 'lesson'\n" + ANSWERS["function"]
     nbformat.write(answered(number=number, function=function), course / "ada.ipynb")
     assert states(graded(course)) == ["passed", "passed"]
+
+
+def test_an_answer_installs_nothing(course, tmp_path):
+    wheel = tmp_path / "brought_along-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("brought_along.py", "")
+        file.writestr("brought_along-1.dist-info/METADATA", "Name: brought-along\nVersion: 1\n")
+        file.writestr("brought_along-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        file.writestr("brought_along-1.dist-info/RECORD", "")
+    target = tmp_path / "target"
+    number = f"%pip install --no-deps --target {str(target)!r} {str(wheel)!r}\ntwo = 2"
+    nbformat.write(answered(number=number), course / "ada.ipynb")
+    assert states(graded(course)) == ["passed", "passed"]
+    assert not list(target.rglob("brought_along*"))

@@ -53,6 +53,9 @@ PASSED, WRONG, NOT_STARTED = "passed", "wrong", "not started"
 MARKS = {PASSED: "✓", WRONG: "✗", NOT_STARTED: "○"}
 PLAIN_MARKS = {PASSED: "+", WRONG: "x", NOT_STARTED: "o"}  # where those cannot be printed
 
+# `%pip install` in an answer must not change the environment of the one who grades.
+ENVIRONMENT = {"COURSE_MODE": "lesson", "PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
+
 # A kernel's first cell: it finds the course's lib, an answer that wants all of the memory fails
 # instead of the computer, and `exit()` ends its cell only.
 FIRST = """\
@@ -305,10 +308,11 @@ def execute(book, timeout):
         client.log.setLevel(logging.CRITICAL)
         nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         try:
-            client.execute(env=os.environ | {"COURSE_MODE": "lesson"}, **nowhere)
+            client.execute(env=os.environ | ENVIRONMENT, **nowhere)
             return None, ""
         except CellTimeoutError:
-            return current, f"took more than {timeout:g} seconds and was stopped"
+            limit = START_TIMEOUT if "setup" in current.metadata else timeout
+            return current, f"took more than {limit:g} seconds and was stopped"
         except DeadKernelError:
             status = process.wait()
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
@@ -347,7 +351,8 @@ def _verdict(cell, title, complaint):
         return WRONG, f"your code stopped with {_failed(cell)}"
     shown = "".join(output.data["text/plain"] for output in cell.outputs[-1:])
     state = next((state for state, mark in MARKS.items() if shown.startswith(mark)), WRONG)
-    if state != PASSED and complaint:
+    # What could not be read as Python changed nothing: then the hint says more.
+    if state != PASSED and complaint and not re.search("(Syntax|Indentation|Tab)Error", complaint):
         return WRONG, complaint
     return state, shown.partition(f"{title}: ")[2]
 
