@@ -3,25 +3,26 @@
 #
 ## make lab      open the course in JupyterLab            PORT=8888   the port to use
 ##                                                        PROJECTOR=1 larger letters and figures
-## make test     run the unit tests and every notebook    JAX=1       the losses on JAX, too
-##                                                        OFFLINE=1   without a network (Linux)
+## make test     run the unit tests and every notebook    OFFLINE=1   without a network (Linux)
 ## make test-browser   every notebook and every live figure, in Chromium
+##                                                        LESSONS=3   three a day, in turn
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
-## make budgets  measure every notebook, state its seconds and memory in the texts
+## make budgets  measure every lesson, state its seconds and memory in the texts   NB=…
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make repeat   run lessons again and under other arithmetic, and compare   NB=…
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12" OUT=dist/usb
 ## make lint     check the style of the code
-## make lock     resolve requirements.txt again           UPGRADE=1   to the newest
+## make lock     resolve the lists of packages again      UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
 ##
-## Everywhere:   VENV=.venv           the folder of the environment
+## Everywhere:   VENV=.venv           the folder of the environment; where there is none at a
+##                                    path that you name, only lab, test and lint make one
 ##               PYTHON=python3.12    the Python to make it with
 
 VENV ?= .venv
@@ -30,7 +31,6 @@ PORT ?=
 PROJECTOR ?=
 NB ?=
 FULL ?=
-JAX ?=
 OFFLINE ?=
 UPGRADE ?=
 DIR ?=
@@ -47,36 +47,46 @@ PYTEST = $(PY) -m pytest --durations=0 --durations-min=1
 # Any Python 3 that starts; bootstrap.py looks for one that suits, or says what is wrong.
 ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null && echo $$p && break; done))
-NO_PYTHON = echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13."
+START = @python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then \
+	echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13." >&2; exit 1; \
+	fi; "$$python" -m lib.tools
 
 # Nothing that runs here writes into the checkout, unless that is its purpose.
 export PYTHONDONTWRITEBYTECODE = 1
-unexport PYTHONHOME PYTHONPATH
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
-.PHONY: help environment lab test test-browser render pictures results data bench budgets versions repeat slides grade bundle lint lock clean
+.NOTPARALLEL:
+.PHONY: help environment environment-tests environment-lint lab test test-browser render pictures results data bench budgets versions repeat slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
 
+# What is installed is one of the lists of bootstrap.py, or several. A path that somebody names is
+# made into an environment by these four alone: for another command it may be mistyped.
+lab test test-browser lint: NEW = 1
+NAMED = $(filter-out file,$(origin VENV))
+BOOTSTRAP = $(START).bootstrap $(if $(PYTHON),--this-python) $(if $(NAMED),$(if $(NEW),,--only-existing))
 environment:
-	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python) "$(VENV)"
+	$(BOOTSTRAP) "$(VENV)" lessons
+environment-tests:
+	$(BOOTSTRAP) "$(VENV)" lessons tests
+environment-lint:
+	$(BOOTSTRAP) "$(VENV)" lint
 
 lab: environment
 	@exec $(PY) -m lib.tools.lab $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
-# Two unit tests at a time; then alone, even if one of those failed, what is held to a time.
-ALONE = tests/test_speed.py
+# Two unit tests at a time; then one notebook after the other, even if one of those failed, with
+# the rules that it keeps as a file. A cell fails that takes more than five minutes.
+BOOKS = tests/test_notebooks.py
 TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST)
-test: environment
-	$(if $(filter 1,$(JAX)),$(PY) -m pip install --quiet -r tests/requirements-jax.txt)
+test: environment-tests
 	failed=0; \
-	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(ALONE) tests || failed=1; \
-	$(TEST) --nbmake --nbmake-timeout=900 $(ALONE) notebooks && exit $$failed
+	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
+	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
 
-test-browser: environment
-	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
+test-browser: environment-tests
 	$(PYTEST) tests/browser
 
 render: environment
@@ -97,14 +107,20 @@ bench: environment
 	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
-budgets: environment
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
-	@$(PY) -m lib.tools.budgets
+budgets: environment-tests
+	@$(PY) -m lib.tools.budgets $(NB)
 
+# In an environment of its own, deleted at the end: releases by the lists, not by the locks.
+RESOLUTION_oldest = lowest-direct
+RESOLUTION_newest = highest
+RESOLUTION = $(or $(RESOLUTION_$(PACKAGES)),$(error PACKAGES=$(PACKAGES) is neither oldest nor newest))
 versions: environment
-	$(PY) -m lib.tools.versions $(PACKAGES)
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PY) -m venv "$$folder" && \
+	$(PY) -m uv pip install --python "$$folder/bin/python" --compile-bytecode \
+		--resolution $(RESOLUTION) -r requirements.txt -r tests/requirements.txt && \
+	"$$folder/bin/python" -m pytest --nbmake tests notebooks
 
-repeat: environment
+repeat: environment-tests
 	@$(PY) -m lib.tools.repeat $(NB)
 
 slides: environment
@@ -116,14 +132,12 @@ grade: environment
 bundle: environment
 	@$(PY) -m lib.tools.bundle $(if $(OUT),--output "$(OUT)") $(PLATFORM)
 
-lint: environment
+lint: environment-lint
 	$(PY) -m ruff check --no-cache .
 	$(PY) -m ruff format --check --no-cache .
 
 lock:
-	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" -m lib.tools.lock $(if $(filter 1,$(UPGRADE)),--upgrade)
+	$(START).lock $(if $(filter 1,$(UPGRADE)),--upgrade)
 
 clean:
-	@python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then $(NO_PYTHON) >&2; exit 1; fi; \
-	"$$python" -m lib.tools.clean "$(VENV)"
+	$(START).clean "$(VENV)"

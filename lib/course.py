@@ -15,6 +15,7 @@ import numpy as np
 from packaging.requirements import Requirement
 
 from .data import course_mode
+from .tools import bootstrap
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parent.parent / "requirements.txt"
 SHOWN_PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "ipympl", "jupyterlab")
@@ -55,8 +56,11 @@ def environment_report():
 
 def version_warnings(requirements=None, version_of=metadata.version, python=sys.version_info):
     """One sentence for each package, and for Python, that is outside the tested range."""
-    if not (3, 11) <= tuple(python[:2]) <= (3, 13):
-        yield f"Python {python[0]}.{python[1]} is untested: the course runs on Python 3.11 to 3.13."
+    if not bootstrap.OLDEST <= tuple(python[:2]) <= bootstrap.NEWEST:
+        yield (
+            f"Python {bootstrap.dotted(python)} is untested: the course runs on Python "
+            f"{bootstrap.RANGE}."
+        )
     for requirement in requirements or _requirements():
         try:
             version = version_of(requirement.name)

@@ -243,8 +243,8 @@ def one_step(kind, devices, layout_key=".*head/kernel"):
     if kind == "shards":
         if importlib.util.find_spec("jax") is None:
             raise ModuleNotFoundError(
-                "JAX is not installed, which divides the classes (`pip install -r "
-                "tests/requirements-jax.txt` brings it)."
+                "JAX is not installed, which divides the classes (`pip install jax` brings it; "
+                "so does `make test`)."
             )
         environment["KERAS_BACKEND"] = "jax"
         environment["JAX_PLATFORMS"] = "cpu"

@@ -28,7 +28,7 @@ def run(arguments, folder, **environment):
 
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None,
-    reason="JAX is not installed: `make test JAX=1` installs it and runs these.",
+    reason="JAX is not installed: `make test` installs it and runs these.",
 )
 
 

@@ -18,7 +18,7 @@ import pytest
 
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None,
-    reason="JAX is not installed: `pip install -r tests/requirements-jax.txt` brings it.",
+    reason="JAX is not installed: tests/requirements.lock has it.",
 )
 
 GB = 1e9
@@ -132,7 +132,7 @@ def test_a_failure_in_the_process_is_told():
 
 def test_without_jax_the_record_is_shown_and_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="requirements-jax.txt"):
+    with pytest.raises(ModuleNotFoundError, match="pip install jax"):
         one_step("shards", 2)
     shown = many_classes.steps(("shards", 8), ("shards", 2))
     assert [step["kernel_held"] for step in shown] == [[STEP_DIM, 125], [STEP_DIM, 500]]

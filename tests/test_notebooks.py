@@ -16,7 +16,6 @@ from lib.tools import budgets, exercises, navigation, render
 
 import nbformat
 import pytest
-from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -76,7 +75,7 @@ def text_of(output):
 
 def parsed(cell):
     """The code of a cell as Python, its magics turned into calls as IPython does it."""
-    return ast.parse(TransformerManager().transform_cell(cell.source))
+    return ast.parse(exercises.python_of(cell.source))
 
 
 def headings(book):

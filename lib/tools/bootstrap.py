@@ -1,17 +1,18 @@
-"""Make the course's virtual environment, or see that it is already there.
+"""Make the course's environment, or see that it is there.
 
-    python -m lib.tools.bootstrap [--this-python] [VENV]
+    python -m lib.tools.bootstrap [--this-python] [--only-existing] [VENV [LIST ...]]
 
-Any Python from 3.6 on can start this file: where it does not suit, another one on the PATH that
-does is looked for (not with --this-python). A file in the environment, the stamp, says what was
-installed, so that a second call returns at once and an interrupted one is repaired. Whatever goes
-wrong is reported in one line that says what to do.
+Any Python from 3.6 on can start it: where it does not suit, another one on the PATH that does is
+looked for (not with --this-python). A LIST is what has to be there: lessons, tests or lint. A file
+in the environment, the stamp, says what was installed, so that a second call returns at once and
+an interrupted one is repaired. uv installs; where it cannot, pip does the same.
 """
 
 import argparse
+import ast
 import contextlib
-import errno
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -21,29 +22,45 @@ import subprocess
 import sys
 import time
 
+from ..files import Problem, write_atomically
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LOCK = os.path.join(ROOT, "requirements.lock")
 STAMP = "course-environment.json"
 LOG = "install.log"
 
+# The Pythons of the course. A test holds to this what cannot import it.
 OLDEST, NEWEST = (3, 11), (3, 13)
-RANGE = "3.11 to 3.13"
-# Measured on Linux; the downloads are on the disk until the installation ends.
-INSTALLED_GB = 2.8
-DOWNLOAD_GB = 0.8
-NEEDED_GB = 3.6
+RANGE = "{}.{} to {}.{}".format(*OLDEST + NEWEST)
 
+# For each list: its lock, the one package of it that is wanted, if not all, and the GB to install
+# it on Linux. The downloads are on the disk until the installation ends.
+LISTS = {
+    "lessons": ("requirements.lock", None, 3.6),
+    "tests": ("tests/requirements.lock", None, 0.8),
+    "lint": ("tests/requirements.lock", "ruff", 0.2),
+}
+
+# Where packages come from, in pip's words, and the variable that tells uv the same.
+SAME_IN_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+}
+NOT_IN_UV = ("client-cert", "keyring-provider", "proxy", "trusted-host")
+
+ELSEWHERE = "choose another folder: make ... VENV=/path/to/folder"
 # What pip prints, as a pattern, and what to say about it; the first that is found counts.
 PIP_FAILURES = (
     (
         r"No space left on device|Errno 28|Errno 122|WinError 112",
-        "the disk is full. Free about {needed} GB, or choose a folder on another disk: "
-        "make ... VENV=/path/to/folder",
+        f"the disk is full. Free some GB, or {ELSEWHERE}",
     ),
     (
         r"DO NOT MATCH THE HASHES",
-        "a downloaded package is not the one in requirements.lock. Run `pip cache purge`, then "
-        "the command again",
+        "a package is not the one that is locked. Run `pip cache purge`, then the command again",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
@@ -51,36 +68,31 @@ PIP_FAILURES = (
         "a certificate of its own, name that certificate's file in PIP_CERT",
     ),
     (
-        r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError"
-        r"|ConnectionError|ReadTimeoutError|Network is unreachable|ConnectionResetError"
-        r"|IncompleteRead|ProtocolError",
+        r"Connection|Timeout|ProxyError|NameResolution|unreachable|IncompleteRead|ProtocolError",
         "the package registry cannot be reached. Check the network connection (and the proxy, "
         "if there is one), then run the command again",
     ),
     (
-        r"No matching distribution found for (?P<name>\S+)",
-        "the registry has no release of {name} for this computer ({machine})",
-    ),
-    (
-        r"Permission denied|Errno 13|Read-only file system|Errno 30",
-        "the folder cannot be written to. Choose another one: make ... VENV=/path/to/folder",
+        r"No matching distribution found for (\S+)",
+        "the registry has no release of {} for this computer "
+        f"({platform.system()}, {platform.machine()}, Python {platform.python_version()})",
     ),
 )
 
 
-class Problem(Exception):
-    """Something the person has to mend; the text says how."""
+# --- which Python ---------------------------------------------------------------------------------
 
 
 def dotted(version):
     return "{}.{}".format(*version[:2])
 
 
-def unfit(version=None, bits64=None, system=None):
+HERE = (sys.platform, platform.machine())
+
+
+def unfit(version=None, bits64=sys.maxsize > 2**32, system=HERE):
     """Why a Python cannot run the course, or None. The defaults describe this Python."""
     version = tuple(version or sys.version_info)[:2]
-    if bits64 is None:
-        bits64 = sys.maxsize > 2**32
     if not OLDEST <= version <= NEWEST:
         age = "too old" if version < OLDEST else "too new: TensorFlow is not released for it yet"
         return (
@@ -89,24 +101,15 @@ def unfit(version=None, bits64=None, system=None):
         )
     if not bits64:
         return f"this Python is a 32-bit program. Install a 64-bit Python {RANGE}"
-    if (system or (sys.platform, platform.machine())) == ("darwin", "x86_64"):
+    if system == ("darwin", "x86_64"):
         return (
             "TensorFlow has no release for Macs with an Intel processor. Use a Linux container "
             "(on Apple silicon: install a Python built for arm64)"
         )
-    return None
-
-
-def lacks_venv():
-    """Why this Python cannot make environments, or None."""
-    try:
-        import ensurepip  # noqa: F401
-        import venv  # noqa: F401
-    except ImportError:
+    if not all(map(importlib.util.find_spec, ("venv", "ensurepip"))):
         return (
             f"{sys.executable} has no venv module. On Debian or Ubuntu: sudo apt install "
-            f"python{dotted(sys.version_info)}-venv; or name another Python: "
-            "make ... PYTHON=/path/to/python3.12"
+            f"python{dotted(version)}-venv; or name another: make ... PYTHON=/path/to/python3.12"
         )
     return None
 
@@ -116,22 +119,11 @@ def find_python():
 
     Each is really started: a version manager leaves commands behind that only print an error.
     """
-    here = os.path.dirname(os.path.abspath(__file__))
-    probe = (
-        "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1]); "
-        "import bootstrap as b; sys.exit(bool(b.unfit() or b.lacks_venv()))"
-    )
+    probe = "import sys; from lib.tools import bootstrap; sys.exit(bootstrap.unfit())"
+    quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
     for name in ("python3.13", "python3.12", "python3.11", "python3", "python"):
         path = shutil.which(name)
-        if path is None:
-            continue
-        answer = subprocess.call(
-            [path, "-c", probe, here],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        if answer == 0:
+        if path and subprocess.call([path, "-B", "-c", probe], cwd=ROOT, **quiet) == 0:
             return path
     return None
 
@@ -141,9 +133,28 @@ def venv_python(venv):
     return os.path.join(venv, *parts)
 
 
-def lock_hash():
-    with open(LOCK, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+def installed_version(venv):
+    """The version of the Python in an environment, such as "3.12"; None if it does not start."""
+    command = [venv_python(venv), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+# --- the stamp and the folder ---------------------------------------------------------------------
+
+
+def locked(name):
+    """What is locked for a list, or for the one package of this name, as lines for pip."""
+    file, package, _ = LISTS.get(name, ("requirements.lock", name, 0))
+    with open(os.path.join(ROOT, file), encoding="utf-8") as lock:
+        text = lock.read()
+    return re.search(rf"^{package}==(.*\\\n)*.*\n", text, re.M).group() if package else text
+
+
+def fingerprint(name):
+    return hashlib.sha256(locked(name).encode("utf-8")).hexdigest()
 
 
 def read_stamp(venv):
@@ -156,55 +167,61 @@ def read_stamp(venv):
     return stamp if isinstance(stamp, dict) else {}
 
 
-def write_stamp(venv, state, created):
+def write_stamp(venv, state, created, lists):
     """Record what the folder is: `state` is "installing" or "ready"; `created`: made by us."""
-    stamp = {
-        "state": state,
-        "created": created,
-        "python": dotted(sys.version_info),
-        "lock": lock_hash(),
-    }
-    path = os.path.join(venv, STAMP)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(stamp, file, indent=1)
-    os.replace(path + ".new", path)
+    stamp = {"state": state, "created": created, "python": dotted(sys.version_info)}
+    stamp["lists"] = {name: fingerprint(name) for name in lists}
+    write_atomically(os.path.join(venv, STAMP), json.dumps(stamp, indent=1))
 
 
-def ready(venv, version=None):
-    """Whether the environment holds what the lock says (and has the Python version, if given)."""
+def ready(venv, lists, version=None):
+    """Whether the environment holds what the locks say (and has the Python version, if given)."""
     stamp = read_stamp(venv)
     return (
         stamp.get("state") == "ready"
-        and stamp.get("lock") == lock_hash()
-        and (version is None or stamp.get("python") == version)
+        and all(stamp.get("lists", {}).get(name) == fingerprint(name) for name in lists)
+        and version in (None, stamp.get("python"))
         and os.path.exists(venv_python(venv))
     )
 
 
-def diagnose(output):
-    """One line on why pip failed, or None where it is nothing known."""
-    for pattern, advice in PIP_FAILURES:
-        found = re.search(pattern, output)
-        if found:
-            name = found.groupdict().get("name", "")
-            machine = (
-                f"{platform.system()}, {platform.machine()}, Python {platform.python_version()}"
-            )
-            return advice.format(needed=round(NEEDED_GB), name=name, machine=machine)
-    return None
+def start_folder(venv, needed):
+    """Bring the folder to where packages can be installed into it; return whether it is ours."""
+    stamp, version = read_stamp(venv), dotted(sys.version_info)
+    if stamp.get("created"):
+        if stamp.get("state") == "ready" and installed_version(venv) == version:
+            return True  # a list is missing or has changed: bring it up to date
+        if stamp.get("state") != "ready":
+            print(f"The last installation in {venv} did not finish: starting again.")
+        empty(venv)
+    elif os.path.isdir(venv) and os.listdir(venv):
+        # One made by hand, as by the README's plain lines, is kept and installed into.
+        if os.path.exists(os.path.join(venv, "pyvenv.cfg")) and installed_version(venv) == version:
+            return False
+        raise Problem(
+            f"{venv} is there already, is not an environment of Python {version} and was not made "
+            f"by this command. Delete it, or {ELSEWHERE}"
+        )
+    free = free_gb(venv)
+    if free < needed:
+        raise Problem(
+            f"{venv} needs about {needed:.1f} GB and its disk has {free:.1f} GB free. Free some, "
+            f"or {ELSEWHERE}"
+        )
+    os.makedirs(venv, exist_ok=True)
+    return True
 
 
 def free_gb(path):
     """Free space where `path` is, or would be, in GB."""
-    path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return shutil.disk_usage(path).free / 1e9
 
 
-def empty(folder):
+def empty(folder, keep=()):
     """Delete what is in a folder, not the folder itself: it may be a mount point."""
-    for entry in os.listdir(folder):
+    for entry in set(os.listdir(folder)) - set(keep):
         path = os.path.join(folder, entry)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
@@ -212,173 +229,187 @@ def empty(folder):
             os.remove(path)
 
 
-def installed_version(venv):
-    """The version of the Python in an environment, such as "3.12"; None if it does not start."""
-    command = [venv_python(venv), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode().strip()
-    except (OSError, subprocess.CalledProcessError):
+# --- installing -----------------------------------------------------------------------------------
+
+
+def uv_settings(configuration):
+    """What tells uv to take packages from where pip would.
+
+    Args:
+        configuration: what `pip config list` prints.
+
+    Returns:
+        A list of options and a dictionary of variables; None where uv cannot do the same.
+    """
+    pip = {}
+    for section in ("global", "install", ":env:"):  # the later ones win
+        found = re.findall(rf"^{section}\.([\w-]+)=(.*)$", configuration, re.MULTILINE)
+        pip.update((name, ast.literal_eval(value)) for name, value in found)
+    if any(pip.get(name) for name in NOT_IN_UV):
         return None
+    for name, separator in (("extra-index-url", " "), ("find-links", ",")):
+        pip[name] = separator.join(pip.get(name, "").split())
+    no_index = pip.get("no-index", "").lower() in ("1", "true", "yes", "on")
+    variables = {uv: pip[name] for name, uv in SAME_IN_UV.items() if pip.get(name)}
+    return ["--no-index"] if no_index else [], variables
 
 
-def pip_environment(venv):
-    """The variables to run pip with: no setting that would install somewhere else."""
+def run(command, venv, **more_variables):
+    """Run a command; return its exit status and what it said, which the log gets as well.
+
+    On a terminal one line shows how far it is.
+    """
+    # what would install somewhere else
     elsewhere = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
     variables = {name: value for name, value in os.environ.items() if name not in elsewhere}
     # pip unpacks in the temporary folder, which is often a small disk in memory
-    temporary = os.path.join(venv, "tmp")
-    variables.update(
-        PIP_USER="0", PIP_NO_INPUT="1", TMPDIR=temporary, TEMP=temporary, TMP=temporary
-    )
-    return variables
-
-
-def run_logged(command, venv):
-    """Run a command; its output goes to the log and is returned with the exit status.
-
-    On a terminal one line shows how far pip has got.
-    """
-    variables = pip_environment(venv)
+    variables.update(PIP_USER="0", PIP_NO_INPUT="1", TMPDIR=os.path.join(venv, "tmp"))
+    variables.update(more_variables)
     os.makedirs(variables["TMPDIR"], exist_ok=True)
+    pipe = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(
-        command,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        errors="replace",
+        command, env=variables, universal_newlines=True, errors="replace", **pipe
     )
-    lines, collected = [], 0
+    said, screen = [], sys.stdout.isatty()
     with open(os.path.join(venv, LOG), "a", encoding="utf-8") as log:
         for line in process.stdout:
-            lines.append(line)
-            with contextlib.suppress(OSError):  # a full disk is pip's to report
+            said.append(line)
+            with contextlib.suppress(OSError):  # a full disk is the command's to report
                 log.write(line)
                 log.flush()
-            if not sys.stdout.isatty():
-                continue
-            if line.startswith("Collecting "):
-                collected += 1
-                name = re.split(r"[=<>! ]", line.split()[1])[0]
-                sys.stdout.write(f"\r\033[K  {collected} packages found, now {name}")
-            elif line.startswith("Installing collected"):
-                sys.stdout.write("\r\033[K  unpacking")
-            sys.stdout.flush()
-    status = process.wait()
-    if sys.stdout.isatty():
-        sys.stdout.write("\r\033[K")
-    with contextlib.suppress(OSError):
-        shutil.rmtree(variables["TMPDIR"])
-    return status, "".join(lines)
+            if screen:
+                print("\r\033[K  " + line.strip()[:76], end="", flush=True)
+    if screen:
+        print("\r\033[K", end="", flush=True)
+    return process.wait(), "".join(said)
 
 
-def start_folder(venv):
-    """Bring the folder to where packages can be installed into it; return whether it is ours."""
-    stamp = read_stamp(venv)
-    if os.path.isdir(venv) and os.listdir(venv):
-        if stamp.get("created"):
-            python = installed_version(venv)
-            if stamp.get("state") == "ready" and python == dotted(sys.version_info):
-                return True  # the lock has changed: bring it up to date
-            if stamp.get("state") != "ready":
-                print(f"The last installation in {venv} did not finish: starting again.")
-            empty(venv)
-        elif os.path.exists(os.path.join(venv, "pyvenv.cfg")):
-            # Made by hand, as the README's plain lines do. Keep it, and install into it.
-            if installed_version(venv) != dotted(sys.version_info):
-                raise Problem(
-                    f"{venv} is an environment of another Python, and not made by this command. "
-                    "Delete it, or choose another folder: make ... VENV=/path/to/folder"
-                )
-            return False
-        else:
-            raise Problem(
-                f"{venv} is there already and is not a virtual environment. Choose another "
-                "folder: make ... VENV=/path/to/folder"
-            )
-    free = free_gb(venv)
-    if free < NEEDED_GB:
-        raise Problem(
-            f"{venv} needs about {NEEDED_GB:.1f} GB and its disk has {free:.1f} GB free. Free "
-            "some space, or choose a folder on another disk: make ... VENV=/path/to/folder"
-        )
-    os.makedirs(venv, exist_ok=True)
-    return True
+def requirements(venv, names):
+    """The options by which pip and uv install the locked lists or packages of these names."""
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    for name in names:
+        file = os.path.join(venv, "tmp", name + ".txt")
+        write_atomically(file, locked(name))
+        options.append("--requirement=" + file)
+    return options
 
 
-def install(venv):
-    """Make the environment with this Python and install the lock into it."""
+def make(venv):
+    """Make an environment with nothing but pip, if there is none."""
+    if not os.path.exists(venv_python(venv)):
+        status, said = run([sys.executable, "-m", "venv", venv], venv)
+        if status:
+            raise Problem(diagnose(said))
+
+
+def with_pip(venv, names):
+    """Let pip install lists or packages; return its exit status and what it said."""
+    make(venv)
+    command = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check"]
+    return run([*command, "--progress-bar=off", *requirements(venv, names)], venv)
+
+
+def with_uv(venv, names):
+    """Let pip install the locked uv and that one the rest; return whether it did."""
+    make(venv)
+    python = venv_python(venv)
+    # not by `run`: a password may be in it
+    configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
+    settings = uv_settings(configuration.decode(errors="replace"))
+    if settings is None or with_pip(venv, ["uv"])[0] != 0:
+        return False
+    options, variables = settings
+    command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
+    # among all indexes, as pip does it; the hashes say what may be taken
+    command += ["--index-strategy=unsafe-best-match", *options]
+    return run([*command, *requirements(venv, names)], venv, **variables)[0] == 0
+
+
+def diagnose(said):
+    """One line on why pip failed."""
+    for pattern, advice in PIP_FAILURES:
+        found = re.search(pattern, said)
+        if found:
+            return advice.format(*found.groups())
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["pip failed"])[-1].rstrip(".")
+
+
+def install(venv, lists):
+    """Make the environment with this Python, and install what the lists lock."""
     began = time.time()
-    created = start_folder(venv)
-    version = dotted(sys.version_info)
+    lists = sorted({*lists, *read_stamp(venv).get("lists", {})} & set(LISTS))
+    needed = sum(LISTS[name][2] for name in lists)
+    created = start_folder(venv, needed)
     print(
-        f"Installing the course's packages in {venv} (Python {version}). The first time this "
-        f"loads about {DOWNLOAD_GB} GB,\ntakes {INSTALLED_GB} GB on the disk and one to ten "
-        "minutes.",
+        f"Installing in {venv} (Python {dotted(sys.version_info)}) for: {', '.join(lists)}. The "
+        f"first time this\ntakes one to ten minutes and up to {needed:.1f} GB of the disk.",
         flush=True,
     )
-    write_stamp(venv, "installing", created)
+    write_stamp(venv, "installing", created, lists)
     log = os.path.join(venv, LOG)
     open(log, "w").close()
-    commands = []
-    if not os.path.exists(venv_python(venv)):
-        commands.append([sys.executable, "-m", "venv", venv])
-    options = ("--require-hashes", "--only-binary", ":all:", "--progress-bar", "off")
-    commands.append(
-        [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check"]
-        + [*options, "--requirement", LOCK]
-    )
-    for command in commands:
-        status, output = run_logged(command, venv)
-        if status != 0:
-            advice = diagnose(output)
-            if advice and "disk is full" in advice and created:
-                empty(venv)  # give the space back
-                raise Problem(advice)
-            if advice is None:
-                advice = "the installation failed"
-            raise Problem(f"{advice}. Everything pip said is in {log}")
-    write_stamp(venv, "ready", created)
+    status, said = 0, ""
+    if not with_uv(venv, lists):
+        print("uv cannot do it here: pip does the same, more slowly.", flush=True)
+        if created:
+            empty(venv, keep=(LOG, STAMP))  # pip finds nothing half installed
+        status, said = with_pip(venv, lists)
+    shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)
+    if status:
+        advice = diagnose(said)
+        if "disk is full" in advice and created:
+            empty(venv)  # give the space back
+            raise Problem(advice)
+        raise Problem(f"{advice}. The whole log is {log}")
+    write_stamp(venv, "ready", created, lists)
     print(f"Installed in {time.time() - began:.0f} seconds.", flush=True)
 
 
-def prepare(venv, this_python):
-    """Make `venv` ready; return the exit status."""
-    if ready(venv, dotted(sys.version_info) if this_python else None):
+# --- the command ----------------------------------------------------------------------------------
+
+
+def prepare(venv, lists, this_python, only_existing):
+    """Make `venv` ready for the lists; return the exit status."""
+    if ready(venv, lists, dotted(sys.version_info) if this_python else None):
         return 0
-    reason = unfit() or lacks_venv()
-    if reason and not this_python:
-        other = find_python()
-        if other:
-            return subprocess.call([other, os.path.abspath(__file__), "--this-python", venv])
+    if only_existing and not os.path.exists(venv_python(venv)):
+        raise Problem(
+            f"{venv} is no environment. Name the right folder, or make one there first: "
+            f"make lab VENV={venv}"
+        )
+    reason = unfit()
+    other = find_python() if reason and not this_python else None
+    if other:
+        command = [other, "-m", "lib.tools.bootstrap", "--this-python", venv, *lists]
+        return subprocess.call(command, cwd=ROOT)
     if reason:
         raise Problem(reason)
-    install(venv)
+    install(venv, lists)
     return 0
 
 
 def main(arguments=None):
+    if hasattr(sys.stdout, "reconfigure"):  # not before Python 3.7
+        sys.stdout.reconfigure(errors="replace")  # a path may have letters that a pipe lacks
     parser = argparse.ArgumentParser(description="Make the course's virtual environment.")
-    parser.add_argument("venv", nargs="?", default=".venv", help="its folder (default .venv)")
-    parser.add_argument(
-        "--this-python", action="store_true", help="use the Python that runs this, no other"
-    )
+    option = parser.add_argument
+    option("venv", nargs="?", default=".venv", help="its folder (default: .venv)")
+    option("lists", nargs="*", default=["lessons"], help=f"of {', '.join(LISTS)}")
+    option("--this-python", action="store_true", help="use the Python that runs this, no other")
+    option("--only-existing", action="store_true", help="make no environment where none is")
     options = parser.parse_args(arguments)
     venv = os.path.abspath(os.path.expanduser(options.venv))
     try:
-        return prepare(venv, options.this_python)
+        return prepare(venv, options.lists, options.this_python, options.only_existing)
     except Problem as problem:
         message = str(problem)
     except OSError as error:
-        message = f"{error.filename or venv}: {error.strerror}"
-        if error.errno == errno.ENOSPC:
-            message = diagnose("No space left on device")
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            message += ". Choose a folder that can be written to: make ... VENV=/path/to/folder"
+        message = f"{error.filename or venv}: {error.strerror}. Mend that, or {ELSEWHERE}"
     except KeyboardInterrupt:
         message = "stopped. The next run starts again from a clean folder"
-    print(f"\nCannot install the course: {message}.", file=sys.stderr)
+    print(f"Cannot install the course: {message}.", file=sys.stderr)
     return 1
 
 

@@ -12,43 +12,34 @@ from pathlib import Path
 
 from . import bootstrap
 
-CACHES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis")
-CACHES += (".benchmarks",)
+CACHES = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache", ".hypothesis"}
 
 
 def is_ours(venv, root):
     """Whether the folder is an environment that this project made, or one inside its checkout."""
-    venv = Path(venv)
-    if bootstrap.read_stamp(venv).get("created"):
-        return True
-    return root in venv.resolve().parents and (venv / "pyvenv.cfg").exists()
+    inside = root in venv.resolve().parents and (venv / "pyvenv.cfg").exists()
+    return inside or bool(bootstrap.read_stamp(venv).get("created"))
 
 
 def leftovers(root):
     """The caches, build/ and dist/ of `root`, without looking into environments."""
-    for folder, names, _ in os.walk(root):
-        for name in list(names):
-            path = Path(folder, name)
-            made = name in CACHES or path in (root / "build", root / "dist")
-            if made:
-                yield path
-            if made or name == ".git" or (path / "pyvenv.cfg").exists():
-                names.remove(name)
+    yield from (path for path in (root / "build", root / "dist") if path.exists())
+    for folder, names, files in os.walk(root):
+        yield from (Path(folder, name) for name in CACHES.intersection(names))
+        names[:] = [] if "pyvenv.cfg" in files else set(names) - CACHES - {".git"}
 
 
-def main(arguments=None):
-    given = sys.argv[1:] if arguments is None else arguments
-    venv, root = Path(given[0] if given else ".venv"), Path(bootstrap.ROOT)
-    if is_ours(venv, root):
-        shutil.rmtree(venv)
-        print(f"Deleted {venv}")
-    elif venv.exists():
+def main(venv=".venv", root=Path(bootstrap.ROOT)):
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a path may have letters that a pipe lacks
+    venv = Path(venv)
+    ours = is_ours(venv, root)
+    if venv.exists() and not ours:
         print(f"Left alone: {venv} was not made by this project.")
-    for path in leftovers(root):
+    for path in [venv] * ours + list(leftovers(root)):
         shutil.rmtree(path)
-        print(f"Deleted {path.relative_to(root)}")
-    return 0
+        print(f"Deleted {path}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*sys.argv[1:2])

@@ -7,18 +7,16 @@ there. Lies beside course/ and wheels/ in what `make bundle` makes. Any Python f
 it; one that suits is looked for.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-COURSE, WHEELS = os.path.join(HERE, "course"), os.path.join(HERE, "wheels")
 NAME = "from-softmax-to-arcface"
 
 
-def copy_missing(source, target):
+def copy_course(source, target):
     """Copy a folder; notebooks that are there already stay as they are: somebody worked in them."""
     for folder, _, names in os.walk(source):
         there = os.path.join(target, os.path.relpath(folder, source))
@@ -29,38 +27,27 @@ def copy_missing(source, target):
                 shutil.copyfile(os.path.join(folder, name), new)
 
 
-def only_from_here(variables):
-    """The variables for a pip that looks at nothing but the wheels of this folder."""
-    kept = {name: value for name, value in variables.items() if not name.startswith("PIP_")}
-    kept.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=WHEELS, PIP_CONFIG_FILE=os.devnull)
-    return kept
-
-
-def how_to_open(target):
-    windows = os.name == "nt"
-    python = os.path.join(".venv", "Scripts" if windows else "bin", "python")
-    lab = " ".join([python, os.path.join("lib", "tools", "lab.py")])
-    return f'Open the course:\n\n  cd "{target}"\n  {lab}\n'
-
-
-def main(arguments):
+def main(arguments, here=HERE):
+    """Install; return None, or what went wrong."""
     target = os.path.abspath(arguments[0] if arguments else os.path.expanduser("~/" + NAME))
-    for folder in (COURSE, WHEELS):
-        if not os.path.isdir(folder):
-            return f"{folder} is missing: copy the whole folder of the bundle."
+    course, wheels = os.path.join(here, "course"), os.path.join(here, "wheels")
+    if not (os.path.isdir(course) and os.path.isdir(wheels)):
+        return f"{here} lacks course or wheels: copy the whole folder of the bundle."
     ours = os.path.exists(os.path.join(target, "lib", "tools", "bootstrap.py"))
     if os.path.isdir(target) and os.listdir(target) and not ours:
         return f"{target} is there already and is something else: name another folder."
-    print(f"Copying the course to {target}")
-    copy_missing(COURSE, target)
-    bootstrap = os.path.join(target, "lib", "tools", "bootstrap.py")
-    command = [sys.executable, bootstrap, os.path.join(target, ".venv")]
-    status = subprocess.call(command, env=only_from_here(os.environ))
-    if status:
-        with open(os.path.join(HERE, "contents.json")) as file:
-            targets = ", ".join(json.load(file)["targets"])
+    copy_course(course, target)
+    # pip looks at nothing but the wheels of this folder
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("PIP_")}
+    folders = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))]
+    environment.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=" ".join(folders))
+    environment.update(PIP_CONFIG_FILE=os.devnull)
+    command = [sys.executable, "-m", "lib.tools.bootstrap"]
+    if subprocess.call(command, cwd=target, env=environment):
+        targets = ", ".join(sorted(os.listdir(wheels)))
         return f"This folder has packages for: {targets}. Is it that system and that Python?"
-    print(how_to_open(target))
+    python = os.path.join(".venv", "Scripts" if os.name == "nt" else "bin", "python")
+    print(f'Open the course:\n\n  cd "{target}"\n  {python} -m lib.tools.lab\n')
     return None
 
 

@@ -13,6 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
+from ..files import write_atomically
 from . import private_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,9 +34,9 @@ OVERRIDES = {
 }
 
 # What --projector adds: letters that can be read from the last row. JupyterLab takes these only
-# from a person's own settings.
-PROJECTOR = {"code-font-size": "18px", "content-font-size1": "20px"}
-THEMES = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+# from a person's own settings, so a projector has a folder of settings of its own.
+LETTERS = {"code-font-size": "18px", "content-font-size1": "20px"}
+THEMES = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
 
 def is_free(port):
@@ -52,66 +53,40 @@ def is_free(port):
 
 def choose_port(wanted=None):
     """The wanted port, or the first free one from the usual on; raises SystemExit with advice."""
-    if wanted is not None:
-        if not 1 <= wanted <= 65535:
-            raise SystemExit(f"PORT={wanted} is not a port: choose one from 1024 to 65535.")
-        if not is_free(wanted):
-            raise SystemExit(
-                f"Port {wanted} is in use or not allowed. Choose another, or leave PORT out."
-            )
-        return wanted
-    for port in range(USUAL_PORT, USUAL_PORT + 50):
+    if wanted is not None and not 1 <= wanted <= 65535:
+        raise SystemExit(f"PORT={wanted} is not a port: choose one from 1024 to 65535.")
+    for port in [wanted] if wanted else range(USUAL_PORT, USUAL_PORT + 50):
         if is_free(port):
             return port
-    raise SystemExit(
-        f"Ports {USUAL_PORT} to {USUAL_PORT + 49} are all in use: name a free one, PORT=..."
-    )
+    raise SystemExit(f"Port {wanted or USUAL_PORT} is in use or not allowed. Choose another: PORT=")
 
 
 def has_screen(environment=os.environ, platform=sys.platform):
     """Whether a browser can be opened where this runs."""
-    if environment.get("BROWSER"):
+    if environment.get("BROWSER") or environment.get("DISPLAY"):
         return True
-    if environment.get("SSH_CONNECTION") and not environment.get("DISPLAY"):
-        return False
-    if platform in ("win32", "darwin"):
-        return True
-    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+    here = not environment.get("SSH_CONNECTION")
+    return here and bool(platform in ("win32", "darwin") or environment.get("WAYLAND_DISPLAY"))
 
 
 def write_overrides(prefix=sys.prefix):
-    """Merge the course's settings into the environment's overrides; return their file.
+    """Put the course's settings into the environment's overrides; return their file.
 
     Other entries of the file stay as they are. A file that is up to date is not written.
     """
     path = Path(prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    merged = {**settings}
-    for plugin, values in OVERRIDES.items():
-        merged[plugin] = {**settings.get(plugin, {}), **values}
-    if merged != settings:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
+    merged = {name: {**settings.get(name, {}), **OVERRIDES[name]} for name in OVERRIDES}
+    if settings | merged != settings:
+        write_atomically(path, json.dumps(settings | merged, indent=2) + "\n")
     return path
 
 
-def set_letters(projector, config):
-    """Switch large letters on or off in the settings below `config`; others stay as they are."""
-    import json5  # of JupyterLab, whose settings may have comments
-
-    path = Path(config) / THEMES
-    settings = json5.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    letters = {**settings.pop("overrides", {})}
-    for name, value in PROJECTOR.items():
-        if projector:
-            letters[name] = value
-        elif letters.get(name) == value:
-            del letters[name]
-    settings |= {"overrides": letters} if letters else {}
-    if settings or path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    return settings
+def write_letters(folder):
+    """Put large letters into a folder of settings; one where somebody changed them is left."""
+    path = Path(folder) / THEMES
+    if not path.exists():
+        write_atomically(path, json.dumps({"overrides": LETTERS}, indent=2) + "\n")
 
 
 def workspace(notebook=FIRST, projector=False):
@@ -120,26 +95,22 @@ def workspace(notebook=FIRST, projector=False):
     On a projector the table of contents is folded away, for the figures are wider.
     """
     document = f"notebook:{notebook}"
-    return {
-        "metadata": {"id": WORKSPACE},
-        "data": {
-            "layout-restorer:data": {
-                "main": {
-                    "dock": {"type": "tab-area", "currentIndex": 0, "widgets": [document]},
-                    "current": document,
-                },
-                "left": {
-                    "collapsed": projector,
-                    "visible": True,
-                    "current": None if projector else TABLE_OF_CONTENTS,
-                    "widgets": ["filebrowser", "running-sessions", TABLE_OF_CONTENTS],
-                },
-                "right": {"collapsed": True, "visible": True, "widgets": []},
-                "relativeSizes": [0.22, 0.78, 0],
-            },
-            document: {"data": {"path": notebook, "factory": "Notebook"}},
-        },
+    dock = {"type": "tab-area", "currentIndex": 0, "widgets": [document]}
+    left = {
+        "collapsed": projector,
+        "visible": True,
+        "current": None if projector else TABLE_OF_CONTENTS,
+        "widgets": ["filebrowser", "running-sessions", TABLE_OF_CONTENTS],
     }
+    layout = {
+        "main": {"dock": dock, "current": document},
+        "left": left,
+        "right": {"collapsed": True, "visible": True, "widgets": []},
+        "relativeSizes": [0.22, 0.78, 0],
+    }
+    data = {"layout-restorer:data": layout}
+    data[document] = {"data": {"path": notebook, "factory": "Notebook"}}
+    return {"metadata": {"id": WORKSPACE}, "data": data}
 
 
 def server_arguments(port, screen):
@@ -169,11 +140,19 @@ def main(arguments=None):
     parser.add_argument("--port", type=int, help=f"default: the first free from {USUAL_PORT} on")
     parser.add_argument("--projector", action="store_true", help="larger letters and figures")
     options = parser.parse_args(arguments)
-
-    # The kernels inherit it; lib.plots reads it.
+    sys.stdout.reconfigure(errors="replace")  # a path may have letters that a pipe lacks
+    if not (ROOT / FIRST).exists():
+        raise SystemExit(f"{FIRST} is missing: this is not a complete copy of the course.")
+    # The kernels inherit these variables, and JupyterLab reads some when it is imported.
+    state = private_state.use()
     os.environ["COURSE_PROJECTOR"] = "1" if options.projector else ""
-    # JupyterLab reads these variables when it is imported
-    private_state.use()
+    try:
+        write_overrides()
+        if options.projector:
+            os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(state / "projector")
+            write_letters(state / "projector")
+    except (OSError, ValueError) as error:
+        print(f"Note: JupyterLab starts without the course's settings ({error}).")
     try:
         from jupyterlab.labapp import LabApp
         from jupyterlab_server.workspaces_handler import WorkspacesManager
@@ -182,18 +161,9 @@ def main(arguments=None):
             f"JupyterLab is not installed in {sys.prefix}. Run `make lab`, or first: "
             f"{sys.executable} -m pip install -r requirements.lock"
         ) from None
-    if not (ROOT / FIRST).exists():
-        raise SystemExit(f"{FIRST} is missing: this is not a complete copy of the course.")
-
     port, screen = choose_port(options.port), has_screen()
-    try:
-        write_overrides()
-        set_letters(options.projector, os.environ["JUPYTER_CONFIG_DIR"])
-    except (OSError, ValueError) as error:
-        print(f"Note: JupyterLab starts without the course's settings ({error}).")
     layouts = WorkspacesManager(os.environ["JUPYTERLAB_WORKSPACES_DIR"])
     layouts.save(WORKSPACE, json.dumps(workspace(projector=options.projector)))
-
     print(f"Starting JupyterLab on port {port}. Ctrl-C in this window stops it.")
     if not screen:
         print(

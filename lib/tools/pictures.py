@@ -27,7 +27,7 @@ def principal_components(digits):
 def draw_before_after(path):
     """The held-out digits before and after training, and the petals of the trained classes."""
     digits = data.load_digits("lesson")
-    model = runs.RUNS["softmax-2d"].train(seed=0, digits=digits)
+    model = runs.RUNS["softmax-2d"].train(seed=0, data=digits)
     trained = evaluation.embed(model.layers[0], digits.x_test)
     fig, axes = plots.new_figure("before and after", columns=3, width=10.5, height=3.8)
     plots.plot_embeddings(axes[0], principal_components(digits), digits.y_test)
@@ -45,7 +45,7 @@ def draw_cosface_toy(path):
     fig, axes = plots.new_figure("toy", columns=3, width=10.5, height=3.8)
     for ax, margin in zip(axes, margins, strict=True):
         run = runs.RUNS[f"cosface-2d-eight-digits-m{margin}"]
-        model = run.train(seed=0, digits=digits)
+        model = run.train(seed=0, data=digits)
         seen = digits.only(range(run.num_classes))
         embeddings = evaluation.embed(model.layers[0], seen.x_test)
         plots.plot_unit_circle(ax, embeddings, seen.y_test, model.layers[1].kernel)
