@@ -21,14 +21,9 @@ from PIL import Image
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 MAX_BYTES = 400_000
-MAX_CELL_LINES = 25
 MAX_OUTPUT_LINES = 60
 MIN_ALT = 10  # characters
-# Words of prose in a lesson. The first is a welcome, the second has less to derive than the rest.
-WORDS = {"00": (600, 2500), "01": (1200, 2500)}
-USUAL_WORDS = (1500, 2500)
 OPENING = ("what you will do", "what you will learn", "what you need", "minutes", "seconds")
-CLOSING = ("What you saw", "Further reading")  # of every lesson but the welcome
 QUESTIONS = 5
 
 # Methods of axes that draw, and the arguments that tell one drawing from another without colour.
@@ -199,21 +194,23 @@ def axes_labelled(book):
 def cue_beyond_colour(book):
     """Of several things with a label, all but one are told apart by more than their colour."""
     for cell, tree, calls in drawn(book):
-        labelled = [call for call in calls if any(word.arg == "label" for word in call.keywords)]
-        plain = [call for call in labelled if not has_cue(call)]
+        plain = [call for call in calls if "label" in words(call) and not has_cue(call)]
         loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
-        repeated = {call for loop in loops for call in ast.walk(loop)} & set(plain)
+        repeated = any(call in plain for loop in loops for call in ast.walk(loop))
         if repeated or len(plain) > 1:
             yield f"cell {cell.id} tells lines apart by their colour alone: add a style or marker"
 
 
+def words(call):
+    return {word.arg for word in call.keywords}  # None: a dictionary of looks
+
+
 def has_cue(call):
     """Whether a drawing call has a line style, a marker or a hatch."""
-    words = {word.arg for word in call.keywords}  # None: a dictionary of looks
     formats = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
-    names = [node.id for arg in call.args for node in ast.walk(arg) if isinstance(node, ast.Name)]
-    styled = any(isinstance(text, str) for text in formats) or set(names) & set(STYLE_NAMES)
-    return bool(styled or words & CUES)
+    names = {node.id for arg in call.args for node in ast.walk(arg) if isinstance(node, ast.Name)}
+    styled = any(isinstance(text, str) for text in formats) or names & set(STYLE_NAMES)
+    return bool(styled or words(call) & CUES)
 
 
 def small(book):
@@ -257,33 +254,12 @@ def imports_in_setup(book):
             yield f"cell {cell.id} imports: all imports go to the cell with the id `setup`"
 
 
-def short_cells(book):
-    for cell in book.code:
-        lines = len(cell.source.splitlines())
-        if lines > MAX_CELL_LINES and cell.id != "setup":  # imports are a list, not a thought
-            yield f"cell {cell.id} has {lines} lines; the limit is {MAX_CELL_LINES}"
-
-
-def length(book):
-    low, high = WORDS.get(book.number, USUAL_WORDS)
-    words = budgets.count_words(book.notebook)
-    if not low <= words <= high:
-        yield f"has {words} words of prose, not {low} to {high}"
-
-
 def opening(book):
     cells = [cell for cell in book.markdown if cell.id != navigation.TOP][:3]
     text = "\n".join(cell.source for cell in cells).lower()
     for phrase in OPENING:
         if phrase not in text:
             yield f"does not say {phrase!r} in its first cells"
-
-
-def closing(book):
-    titles = [text for _, text, _ in headings(book)]
-    for wanted in CLOSING if book.number != "00" else ():
-        if wanted not in titles:
-            yield f"has no section {wanted!r}"
 
 
 def navigable(book):
@@ -348,22 +324,16 @@ def finished(book):
                 yield f"cell {cell.id} unfolds to next to nothing: {answer.strip()[:40]!r}"
 
 
-def solutions_stay_out(book):
-    for cell in book.notebook.cells:
-        if exercises.BEGIN in cell.source or exercises.END in cell.source:
-            yield f"cell {cell.id} shows the marker of a solution"
-
-
 def solved(book):
     if not book.code or "require_all_passed()" not in book.code[-1].source:
         yield "does not call course.require_all_passed() in its last code cell"
 
 
 ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
-ANY += (imports_in_setup, short_cells, links_lead_somewhere, finished)
+ANY += (imports_in_setup, links_lead_somewhere, finished)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
-LESSON = (*ANY, title, heading_order, length, opening, closing, navigable, quiz, claims)
-LESSON += (axes_labelled, cue_beyond_colour, exercises_in_sync, solutions_stay_out)
+LESSON = (*ANY, title, heading_order, opening, navigable, quiz, claims, exercises_in_sync)
+LESSON += (axes_labelled, cue_beyond_colour)
 SOLUTIONS = (*ANY, solved)
 
 
