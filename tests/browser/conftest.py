@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from lib.tools import chromium
+
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lab_page
-
-from slides import find_browser
 
 MISSING = lab_page.what_is_missing()
 
@@ -50,9 +50,7 @@ def browser(tmp_path_factory):
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("profile")),
-            executable_path=find_browser(),
-            headless=True,
-            args=lab_page.CHROMIUM_OPTIONS,
+            **lab_page.launch_options(chromium.find_browser()),
             viewport={"width": 1400, "height": 1000},
         )
         yield context.pages[0]
