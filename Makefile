@@ -94,7 +94,6 @@ render: environment
 
 pictures: environment
 	@$(PY) -m lib.tools.pictures
-	@$(PY) -m lib.tools.playback
 
 results: environment
 	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.records.results
