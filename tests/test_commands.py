@@ -1,5 +1,6 @@
 """The scripts behind the Makefile: the environment, the lab, rendering, exercises, links, lock."""
 
+import ast
 import base64
 import copy
 import io
@@ -14,6 +15,7 @@ from pathlib import Path, PureWindowsPath
 
 from lib.files import Problem
 from lib.tools import bootstrap, clean, exercises, lab, navigation, private_state, render
+from tiny_wheels import lock_lines, write_wheel
 
 import nbformat
 import pytest
@@ -24,7 +26,6 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-BOOTSTRAP = ROOT / "lib" / "tools" / "bootstrap.py"
 
 
 def markdown(source, cell_id, **metadata):
@@ -39,19 +40,16 @@ def book(*cells):
     return nbformat.v4.new_notebook(cells=list(cells))
 
 
-# --- bootstrap: which Python ----------------------------------------------------------------------
+# --- which Python ---------------------------------------------------------------------------------
 
 LINUX = ("linux", "x86_64")
-
-
-@pytest.mark.parametrize("version", [(3, 11), (3, 12, 1), (3, 13)])
-def test_supported_pythons_are_fit(version):
-    assert bootstrap.unfit(version, True, LINUX) is None
 
 
 @pytest.mark.parametrize(
     ("version", "bits64", "system", "words"),
     [
+        (bootstrap.OLDEST, True, LINUX, None),
+        (bootstrap.NEWEST, True, LINUX, None),
         ((3, 10), True, LINUX, "3.10 is too old. Install Python 3.11 to 3.13"),
         ((3, 14), True, LINUX, "3.14 is too new"),
         ((3, 12), False, ("win32", "x86"), "Install a 64-bit Python"),
@@ -59,7 +57,25 @@ def test_supported_pythons_are_fit(version):
     ],
 )
 def test_an_unfit_python_is_told_what_to_do(version, bits64, system, words):
-    assert words in bootstrap.unfit(version, bits64, system)
+    reason = bootstrap.unfit(version, bits64, system)
+    assert reason is None if words is None else words in reason
+
+
+def test_the_range_of_pythons_is_the_same_where_it_cannot_be_imported():
+    def read(name):
+        return re.sub(r"\n# ", " ", (ROOT / name).read_text(encoding="utf-8"))
+
+    pythons = [f"3.{minor}" for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
+    for name in ("Makefile", "requirements.txt", "requirements.lock", "tests/requirements.lock"):
+        found = set(re.findall(r"Python (3\.\d+ to 3\.\d+)", read(name)))
+        assert found == {bootstrap.RANGE}, name
+    assert f'target-version = "py{pythons[0].replace(".", "")}"' in read("pyproject.toml")
+    for name in ("test", "versions"):
+        text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+        (matrix,) = re.findall(r"^ +python: \[(.*)\]$", text, re.MULTILINE)
+        assert re.findall(r"[\d.]+", matrix) == pythons
+    assert f"Python {', '.join(pythons[:-1])} or {pythons[-1]}" in read("README.md")
+    assert all(f"python{python}" in read("Makefile") for python in pythons)
 
 
 def old_pythons():
@@ -69,21 +85,35 @@ def old_pythons():
     return [path for path in paths if path.exists()]
 
 
+def start(python, *arguments, **variables):
+    """Start the installer as the Makefile does."""
+    return subprocess.run(
+        [python, "-B", "-m", "lib.tools.bootstrap", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
 @pytest.mark.skipif(not old_pythons(), reason="no Python 3.6 to 3.10 on this computer")
 def test_an_old_python_says_so_in_one_line(tmp_path):
     for python in old_pythons():
-        answer = subprocess.run(
-            [python, BOOTSTRAP, "--this-python", tmp_path / "venv"], capture_output=True, text=True
-        )
+        answer = start(python, "--this-python", tmp_path / "venv")
         assert answer.returncode == 1
         assert "is too old. Install Python 3.11 to 3.13" in answer.stderr
-        assert len(answer.stderr.strip().splitlines()) == 1
+        assert len(answer.stderr.splitlines()) == 1
         assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.parametrize("name", ["__init__", "files", "tools/__init__", "tools/bootstrap"])
+def test_what_starts_before_the_packages_can_be_read_by_an_old_python(name):
+    text = (ROOT / "lib" / f"{name}.py").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_a_python_that_suits_is_found_behind_commands_that_fail(tmp_path, monkeypatch):
-    if os.name == "nt":
-        pytest.skip("needs a shell")
     broken, good = tmp_path / "python3.13", tmp_path / "python3.12"
     broken.write_text("#!/bin/sh\nexit 127\n")
     good.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -95,7 +125,7 @@ def test_a_python_that_suits_is_found_behind_commands_that_fail(tmp_path, monkey
     assert bootstrap.find_python() is None
 
 
-# --- bootstrap: the folder ------------------------------------------------------------------------
+# --- the folder -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -109,23 +139,24 @@ def venv(tmp_path):
     return str(folder)
 
 
-def test_ready_only_with_the_stamp_of_this_lock_and_python(venv, monkeypatch):
-    here = bootstrap.dotted(sys.version_info)
-    assert not bootstrap.ready(venv)
-    bootstrap.write_stamp(venv, "installing", created=True)
-    assert not bootstrap.ready(venv)
-    bootstrap.write_stamp(venv, "ready", created=True)
-    assert bootstrap.ready(venv)
-    assert bootstrap.ready(venv, here)
-    assert not bootstrap.ready(venv, "3.99")
-    monkeypatch.setattr(bootstrap, "lock_hash", lambda: "another")
-    assert not bootstrap.ready(venv)
+@pytest.fixture
+def much_space(monkeypatch):
+    monkeypatch.setattr(bootstrap, "free_gb", lambda path: 100.0)
 
 
-def test_not_ready_when_its_python_is_gone(venv):
-    bootstrap.write_stamp(venv, "ready", created=True)
+def test_ready_only_with_the_stamp_of_these_lists_and_this_python(venv, monkeypatch):
+    assert not bootstrap.ready(venv, ["lessons"])
+    bootstrap.write_stamp(venv, "installing", True, ["lessons"])
+    assert not bootstrap.ready(venv, ["lessons"])
+    bootstrap.write_stamp(venv, "ready", True, ["lessons"])
+    assert bootstrap.ready(venv, ["lessons"], bootstrap.dotted(sys.version_info))
+    assert not bootstrap.ready(venv, ["lessons"], "3.99")
+    assert not bootstrap.ready(venv, ["lessons", "tests"])
+    with monkeypatch.context() as patch:
+        patch.setattr(bootstrap, "locked", lambda name: "another")
+        assert not bootstrap.ready(venv, ["lessons"])
     os.remove(bootstrap.venv_python(venv))
-    assert not bootstrap.ready(venv)
+    assert not bootstrap.ready(venv, ["lessons"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
@@ -134,41 +165,17 @@ def test_a_damaged_stamp_counts_as_none(venv, text):
     assert bootstrap.read_stamp(venv) == {}
 
 
-def test_nothing_is_installed_a_second_time(venv, monkeypatch):
-    bootstrap.write_stamp(venv, "ready", created=True)
-    monkeypatch.setattr(bootstrap, "install", lambda venv: pytest.fail("installs again"))
-    assert bootstrap.main([venv]) == 0
-    assert bootstrap.main(["--this-python", venv]) == 0
-
-
-@pytest.fixture
-def much_space(monkeypatch):
-    monkeypatch.setattr(bootstrap, "free_gb", lambda path: 100.0)
-
-
-@pytest.mark.usefixtures("much_space")
-def test_an_interrupted_installation_is_started_again(venv, capsys):
-    bootstrap.write_stamp(venv, "installing", created=True)
-    assert bootstrap.start_folder(venv)
-    assert os.listdir(venv) == []
-    assert "did not finish" in capsys.readouterr().out
-
-
-def test_a_changed_lock_is_installed_into_what_is_there(venv):
-    bootstrap.write_stamp(venv, "ready", created=True)
-    assert bootstrap.start_folder(venv)
-    assert os.path.exists(bootstrap.venv_python(venv))
-
-
-def test_an_environment_made_by_hand_is_kept(venv):
-    assert bootstrap.start_folder(venv) is False
+def test_what_is_there_is_brought_up_to_date_and_one_made_by_hand_is_kept(venv):
+    assert bootstrap.start_folder(venv, 3.6) is False
+    bootstrap.write_stamp(venv, "ready", True, ["lint"])
+    assert bootstrap.start_folder(venv, 3.6) is True
     assert os.path.exists(bootstrap.venv_python(venv))
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("important")
     assert bootstrap.main(["--this-python", str(tmp_path)]) == 1
-    assert "is not a virtual environment" in capsys.readouterr().err
+    assert "is not an environment of Python" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "important"
 
 
@@ -181,89 +188,167 @@ def test_a_small_disk_is_noticed_before(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "new").exists()
 
 
-def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path):
-    assert bootstrap.free_gb(tmp_path / "a" / "b") == pytest.approx(
-        shutil.disk_usage(tmp_path).free / 1e9, abs=0.5
+def test_a_path_goes_through_a_pipe_that_has_no_letter_for_it(tmp_path):
+    folder = tmp_path / "課程 \u2713"
+    folder.mkdir()
+    bootstrap.write_stamp(str(folder), "installing", True, ["lessons"])
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_TRUSTED_HOST": "x"}
+    answer = start(sys.executable, "--this-python", folder, PYTHONIOENCODING="cp1252", **nowhere)
+    assert answer.returncode == 1
+    assert "did not finish: starting again" in answer.stdout
+    assert "the registry has no release of" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+# --- installing, from tiny packages in place of a registry ----------------------------------------
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch, much_space):
+    """A folder of packages, beside locks that name them."""
+    for variable in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(variable)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (tmp_path / "tests").mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+    return wheels
+
+
+def write_locks(wheels, uv):
+    """Lessons get `one`, tests `two` and `ruff`; `uv` is the source of what stands for uv."""
+    lines = {name: lock_lines(name, write_wheel(wheels, name)) for name in ("one", "two", "ruff")}
+    lines["uv"] = lock_lines("uv", write_wheel(wheels, "uv", main=uv))
+    (wheels.parent / "requirements.lock").write_text(lines["one"] + lines["uv"])
+    (wheels.parent / "tests" / "requirements.lock").write_text(lines["ruff"] + lines["two"])
+
+
+def compiled(venv):
+    """Which of the packages are installed and compiled."""
+    found = venv.rglob("site-packages/*/__pycache__/__init__*")
+    return {path.parent.parent.name for path in found} & {"one", "two", "ruff"}
+
+
+def real_uv():
+    uv = pytest.importorskip("uv", reason="uv is not installed: pip installed this environment")
+    return (
+        f"import subprocess, sys\nsys.exit(subprocess.call([{uv.find_uv_bin()!r}, *sys.argv[1:]]))"
     )
 
 
+def test_uv_installs_what_is_locked_compiles_it_and_adds_a_list(registry, capsys, monkeypatch):
+    write_locks(registry, real_uv())
+    venv = registry.parent / "venv"
+    assert bootstrap.main(["--this-python", str(venv)]) == 0
+    assert compiled(venv) == {"one"}
+    assert "Bytecode compiled" in (venv / bootstrap.LOG).read_text()
+    assert bootstrap.main(["--this-python", str(venv), "lint"]) == 0
+    assert compiled(venv) == {"one", "ruff"}
+    assert "pip does the same" not in capsys.readouterr().out
+    monkeypatch.setattr(bootstrap, "install", lambda *_: pytest.fail("installs again"))
+    for lists in (["lessons"], ["lint"], ["lessons", "lint"]):
+        assert bootstrap.main([str(venv), *lists]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("setting", [None, ("PIP_TRUSTED_HOST", "localhost")])
+def test_pip_does_the_same_where_uv_cannot(registry, capsys, monkeypatch, setting):
+    """Where uv fails, and where pip has a setting that uv does not know."""
+    write_locks(registry, "import sys; sys.exit('error: Failed to fetch: dns error')")
+    if setting:
+        monkeypatch.setenv(*setting)
+    venv = registry.parent / "venv"
+    assert bootstrap.main(["--this-python", str(venv), "lessons", "tests"]) == 0
+    assert "pip does the same" in capsys.readouterr().out
+    assert compiled(venv) == {"one", "two", "ruff"}
+    assert ("dns error" in (venv / bootstrap.LOG).read_text()) == (setting is None)
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused_and_mended(registry, capsys):
+    write_locks(registry, real_uv())
+    package = registry / "one-1.0-py3-none-any.whl"
+    right = package.read_bytes()
+    package.write_bytes(right + b"more")
+    venv = registry.parent / "venv"
+    assert bootstrap.main(["--this-python", str(venv)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not the one that is locked" in line
+    assert str(venv / bootstrap.LOG) in line
+    assert not bootstrap.ready(str(venv), ["lessons"])
+    package.write_bytes(right)
+    assert bootstrap.main(["--this-python", str(venv)]) == 0
+    assert "did not finish: starting again" in capsys.readouterr().out
+    assert compiled(venv) == {"one"}
+
+
 @pytest.mark.parametrize(
-    ("output", "words"),
+    ("configuration", "expected"),
+    [
+        ("", ([], {})),
+        ("global.index-url='https://a/simple'", ([], {"UV_DEFAULT_INDEX": "https://a/simple"})),
+        ("global.index-url='a'\n:env:.index-url='b'", ([], {"UV_DEFAULT_INDEX": "b"})),
+        (":env:.extra-index-url='a\\nb'", ([], {"UV_INDEX": "a b"})),
+        ("install.find-links='a b'", ([], {"UV_FIND_LINKS": "a,b"})),
+        ("global.no-index='true'", (["--no-index"], {})),
+        ("global.no-index='false'\nfreeze.index-url='x'", ([], {})),
+        ("global.cert='/x.pem'", ([], {"SSL_CERT_FILE": "/x.pem"})),
+        ("global.proxy='http://p'", None),
+        ("install.trusted-host='h'", None),
+        ("global.client-cert='c'", None),
+    ],
+)
+def test_uv_is_told_what_pip_is_told_or_is_left_out(configuration, expected):
+    assert bootstrap.uv_settings(configuration) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
     [
         ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
-        (
-            "WARNING: NewConnectionError(...)\nERROR: No matching distribution found for x",
-            "network",
-        ),
+        ("NewConnectionError(...)\nERROR: No matching distribution found for x", "network"),
         ("ERROR: No matching distribution found for tensorflow==2.21.0", "of tensorflow==2.21.0"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "pip cache purge"),
         ("SSLError(SSLCertVerificationError(1, 'CERTIFICATE_VERIFY_FAILED'))", "PIP_CERT"),
-        ("ERROR: [Errno 13] Permission denied: 'x'", "cannot be written"),
+        ("Collecting x\nERROR: something new.\nnotice: hm\n", "ERROR: something new"),
     ],
 )
-def test_what_pip_says_is_explained(output, words):
-    assert words in bootstrap.diagnose(output)
-
-
-def test_an_unknown_failure_is_not_guessed():
-    assert bootstrap.diagnose("ERROR: something new") is None
+def test_what_pip_says_is_explained_in_one_line(said, words):
+    assert words in bootstrap.diagnose(said)
+    assert "\n" not in bootstrap.diagnose(said)
 
 
 @pytest.mark.usefixtures("much_space")
-@pytest.mark.parametrize(
-    ("output", "words", "kept"),
-    [
-        ("[Errno 28] No space left on device", "the disk is full", False),
-        ("NewConnectionError", "cannot be reached", True),
-        ("a new kind of error", "the installation failed", True),
-    ],
-)
-def test_a_failed_installation_is_one_line_and_can_be_repeated(
-    tmp_path, monkeypatch, capsys, output, words, kept
-):
-    venv = str(tmp_path / "venv")
-    monkeypatch.setattr(bootstrap, "run_logged", lambda command, venv: (1, output))
-    assert bootstrap.main(["--this-python", venv]) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert words in line
-    assert (bootstrap.LOG in line) == kept
-    assert os.path.exists(os.path.join(venv, bootstrap.LOG)) == kept
-    assert not bootstrap.ready(venv)
-
-
-def test_pip_installs_into_the_environment_whatever_the_settings(monkeypatch, tmp_path):
-    monkeypatch.setenv("PIP_USER", "1")
-    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    variables = bootstrap.pip_environment(str(tmp_path))
-    assert variables["PIP_USER"] == "0"
-    assert "PIP_TARGET" not in variables
-    assert "PYTHONPATH" not in variables
+def test_a_full_disk_gets_its_space_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "with_uv", lambda *_: False)
+    monkeypatch.setattr(bootstrap, "with_pip", lambda *_: (1, "No space left on device"))
+    assert bootstrap.main(["--this-python", str(tmp_path / "venv")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the disk is full" in line
+    assert os.listdir(tmp_path / "venv") == []
 
 
 # --- clean ----------------------------------------------------------------------------------------
 
 
-def test_clean_deletes_only_environments_of_this_project(venv, tmp_path):
+def test_clean_deletes_only_what_this_project_made(venv, tmp_path, capsys):
     root = tmp_path / "course"
-    assert not clean.is_ours(venv, root)
-    bootstrap.write_stamp(venv, "ready", created=False)
-    assert not clean.is_ours(venv, root)
-    bootstrap.write_stamp(venv, "ready", created=True)
-    assert clean.is_ours(venv, root)
-    assert clean.is_ours(shutil.move(venv, root / ".venv"), root)
-    os.remove(root / ".venv" / bootstrap.STAMP)
-    assert clean.is_ours(root / ".venv", root)
-    assert not clean.is_ours(root, root)
-
-
-def test_clean_finds_caches_and_build_but_no_data(tmp_path):
-    names = ("lib/__pycache__", "build/site", "dist/usb", "data/build", ".venv/lib/__pycache__")
-    for name in names:
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / ".venv" / "pyvenv.cfg").touch()
-    found = set(clean.leftovers(tmp_path))
-    assert found == {tmp_path / name for name in ("lib/__pycache__", "build", "dist")}
+    made = ("lib/__pycache__", "build/site", "dist/usb")
+    for name in (*made, "data/build", "mine/lib/__pycache__"):
+        (root / name).mkdir(parents=True)
+    (root / "mine" / "pyvenv.cfg").touch()
+    clean.main(venv, root)
+    assert "Left alone" in capsys.readouterr().out
+    assert not any((root / name).exists() for name in made)
+    assert all((root / name).exists() for name in ("data/build", "mine/lib/__pycache__"))
+    bootstrap.write_stamp(venv, "ready", True, ["lessons"])
+    clean.main(venv, root)
+    assert not os.path.exists(venv)
+    clean.main(root / "mine", root)
+    assert sorted(os.listdir(root)) == ["data", "lib"]
 
 
 # --- the lab --------------------------------------------------------------------------------------
@@ -277,14 +362,11 @@ def taken_port():
         yield server.getsockname()[1]
 
 
-def test_a_wanted_port_that_is_in_use_is_an_error(taken_port):
-    with pytest.raises(SystemExit, match=f"Port {taken_port} is in use"):
-        lab.choose_port(taken_port)
-
-
-def test_without_a_wish_the_next_free_port_is_taken(taken_port, monkeypatch):
+def test_the_next_free_port_is_taken_but_a_wish_is_a_wish(taken_port, monkeypatch):
     monkeypatch.setattr(lab, "USUAL_PORT", taken_port)
     assert taken_port < lab.choose_port() < taken_port + 50
+    with pytest.raises(SystemExit, match=f"Port {taken_port} is in use"):
+        lab.choose_port(taken_port)
 
 
 @pytest.mark.parametrize("port", [0, -1, 70000])
@@ -311,15 +393,13 @@ def test_a_browser_is_opened_where_there_is_a_screen(environment, platform, scre
     assert ("--no-browser" in lab.server_arguments(8888, screen)) is not screen
 
 
-def test_the_server_listens_on_this_computer_alone():
-    assert "--ServerApp.ip=127.0.0.1" in lab.server_arguments(8888, True)
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no root on this system")
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
-def test_root_is_allowed_only_where_needed(monkeypatch, user, allowed):
+def test_root_is_allowed_where_needed_and_other_computers_never(monkeypatch, user, allowed):
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert ("--allow-root" in lab.server_arguments(8888, True)) is allowed
+    arguments = lab.server_arguments(8888, True)
+    assert ("--allow-root" in arguments) is allowed
+    assert "--ServerApp.ip=127.0.0.1" in arguments
 
 
 def test_overrides_are_merged_into_what_is_there(tmp_path):
@@ -339,49 +419,33 @@ def test_overrides_are_merged_into_what_is_there(tmp_path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_the_overrides_are_settings_that_jupyterlab_has():
+def test_the_settings_are_settings_that_jupyterlab_has():
     schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
     for plugin, values in lab.OVERRIDES.items():
         package, name = plugin.split(":")
         schema = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))
         assert set(values) <= set(schema["properties"])
+    themes = schemas / (lab.THEMES.removesuffix(".jupyterlab-settings") + ".json")
+    schema = json.loads(themes.read_text(encoding="utf-8"))
+    assert set(lab.LETTERS) <= set(schema["definitions"]["cssOverrides"]["properties"])
 
 
-def test_the_projector_is_one_switch_that_leaves_nothing_behind(tmp_path):
-    path = tmp_path / lab.THEMES
-    assert lab.set_letters(False, tmp_path) == {}
-    assert not path.exists()
-    assert lab.set_letters(True, tmp_path) == {"overrides": lab.PROJECTOR}
-    assert lab.set_letters(False, tmp_path) == json.loads(path.read_text()) == {}
-    path.write_text('{"theme": "JupyterLab Dark", // mine\n"overrides": {"ui-font-size1": "15px"}}')
-    mine = lab.set_letters(False, tmp_path)
-    assert mine == {"theme": "JupyterLab Dark", "overrides": {"ui-font-size1": "15px"}}
-    assert lab.set_letters(True, tmp_path)["overrides"] == {
-        "ui-font-size1": "15px",
-        **lab.PROJECTOR,
-    }
-    assert lab.set_letters(False, tmp_path) == mine
+def test_large_letters_are_written_once_and_then_belong_to_the_teacher(tmp_path):
+    lab.write_letters(tmp_path)
+    assert json.loads((tmp_path / lab.THEMES).read_text()) == {"overrides": lab.LETTERS}
+    (tmp_path / lab.THEMES).write_text("{}")
+    lab.write_letters(tmp_path)
+    assert (tmp_path / lab.THEMES).read_text() == "{}"
 
 
-def test_the_letters_of_the_projector_are_settings_that_jupyterlab_has():
-    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
-    schema = json.loads(
-        (schemas / "@jupyterlab" / "apputils-extension" / "themes.json").read_text("utf-8")
-    )
-    assert set(lab.PROJECTOR) <= set(schema["definitions"]["cssOverrides"]["properties"])
-
-
-def test_on_a_projector_the_contents_are_folded_away():
-    layouts = [lab.workspace(projector=on)["data"]["layout-restorer:data"] for on in (True, False)]
-    assert [layout["left"]["collapsed"] for layout in layouts] == [True, False]
-    assert [layout["left"]["current"] for layout in layouts] == [None, lab.TABLE_OF_CONTENTS]
-
-
-def test_the_workspace_opens_the_first_lesson():
-    data = lab.workspace()["data"]
-    document = data["layout-restorer:data"]["main"]["current"]
-    assert data[document]["data"]["path"] == lab.FIRST
+@pytest.mark.parametrize("projector", [True, False])
+def test_the_workspace_opens_the_first_lesson_and_on_a_projector_folds_the_contents(projector):
+    data = lab.workspace(projector=projector)["data"]
+    layout = data["layout-restorer:data"]
+    assert data[layout["main"]["current"]]["data"]["path"] == lab.FIRST
     assert (ROOT / lab.FIRST).exists()
+    assert layout["left"]["collapsed"] is projector
+    assert layout["left"]["current"] == (None if projector else lab.TABLE_OF_CONTENTS)
 
 
 def test_private_state_sets_every_folder(tmp_path, monkeypatch):
@@ -796,13 +860,14 @@ def test_rendering_solutions_renders_the_lesson_that_changes(course):
     assert render.queue([str(lesson)]) == [lesson]
 
 
-# --- the lock -------------------------------------------------------------------------------------
+# --- the locks ------------------------------------------------------------------------------------
 
 
-def locked():
-    """The packages of requirements.lock: name to (version, number of hashes)."""
+def locked(name):
+    """The packages of a lock: name to (version, number of hashes)."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"://|--index-url|--find-links", text), "it names a registry"
     packages = {}
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     for block in re.split(r"\n(?=[a-z])", text):
         found = re.match(r"([\w.-]+)==([\w.]+)", block)
         if found:
@@ -811,26 +876,69 @@ def locked():
     return packages
 
 
-def test_the_lock_has_every_requirement_in_its_range_with_hashes():
-    packages = locked()
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    requirements = [line.partition("#")[0].strip() for line in lines]
-    for requirement in map(Requirement, filter(None, requirements)):
-        version, _ = packages[canonicalize_name(requirement.name)]
-        assert requirement.specifier.contains(version), f"{requirement}: run make lock"
-    assert all(hashes > 0 for _, hashes in packages.values())
-
-
-def test_the_lock_names_no_registry():
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert not re.search(r"://|--index-url|--find-links", text)
+def test_the_locks_have_every_requirement_in_its_range_with_hashes_and_agree():
+    locks = [locked("requirements.lock"), locked("tests/requirements.lock")]
+    for packages, name in zip(locks, ("requirements.txt", "tests/requirements.txt"), strict=True):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        requirements = [line.partition("#")[0].strip() for line in lines]
+        for requirement in map(Requirement, filter(None, requirements)):
+            version, _ = packages[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), f"{requirement}: run make lock"
+        assert all(hashes > 0 for _, hashes in packages.values())
+    both = locks[0].keys() & locks[1].keys()
+    assert {n: locks[0][n] for n in both} == {n: locks[1][n] for n in both}, "run make lock"
 
 
 # --- the Makefile ---------------------------------------------------------------------------------
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 def test_make_help_names_every_command():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
     shown = re.findall(r"^## make ([\w-]+)", text, re.MULTILINE)
-    assert set(targets) - {"help", "environment"} == set(shown)
+    assert {t for t in targets if not t.startswith(("help", "environment"))} == set(shown)
+
+
+@needs_make
+def test_a_mistyped_environment_is_not_made_by_a_command_that_only_uses_one(tmp_path):
+    command = ["make", "grade", f"VENV={tmp_path / 'typo'}", "DIR=handed-in"]
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode
+    assert not (tmp_path / "typo").exists()
+    assert f"make lab VENV={tmp_path / 'typo'}" in done.stderr
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("goal", "made", "lists"),
+    [
+        ("lab", True, "lessons"),
+        ("test", True, "lessons tests"),
+        ("test-browser", True, "lessons tests"),
+        ("lint", True, "lint"),
+        ("grade", False, "lessons"),
+        ("results", False, "lessons"),
+        ("repeat", False, "lessons tests"),
+    ],
+)
+def test_each_command_asks_for_the_lists_that_it_needs(goal, made, lists):
+    def asked(*arguments):
+        command = ["make", "--dry-run", goal, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return re.search(r"lib\.tools\.bootstrap (.*)", done.stdout).group(1)
+
+    assert asked().split() == ['".venv"', *lists.split()]
+    assert ("--only-existing" in asked("VENV=/x")) is not made
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes a link")
+def test_git_ignores_an_environment_that_is_a_link(tmp_path):
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    (tmp_path / ".venv").symlink_to(tmp_path / "elsewhere")
+    for command in ("init -q", "add -A"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    shown = subprocess.run(["git", "ls-files"], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.stdout.split() == [".gitignore"]
