@@ -27,7 +27,6 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import nbformat
-from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -82,16 +81,6 @@ class Renderer(IPythonRenderer):
         return f'<a href="{lesson.group(1)}.html">{text}</a>' if lesson else text
 
 
-class Exporter(HTMLExporter):
-    """nbconvert's pages, with the Markdown of `Renderer`."""
-
-    @pass_context
-    def markdown2html(self, context, source):
-        folder = context["resources"]["metadata"]["path"]
-        renderer = Renderer(escape=False, embed_images=True, exclude_anchor_links=True, path=folder)
-        return MarkdownWithMath(renderer).render(source)
-
-
 def export(name, notebook, cells, folder, **resources):
     """Cells of a notebook as one page.
 
@@ -104,7 +93,10 @@ def export(name, notebook, cells, folder, **resources):
     """
     for number, cell in enumerate(cells):
         cell.id = f"part-{number}"
-    exporter = Exporter(
+    renderer = Renderer(
+        escape=False, embed_images=True, exclude_anchor_links=True, path=str(folder)
+    )
+    exporter = HTMLExporter(
         Config(
             CSSHTMLHeaderPreprocessor={"style": "xcode"},
             NbConvertBase={"display_data_priority": [*DISPLAYS, "text/plain"]},
@@ -113,8 +105,9 @@ def export(name, notebook, cells, folder, **resources):
         template_file=str(PAGES / f"{name}.html.j2"),
         exclude_input_prompt=True,
         exclude_output_prompt=True,
+        filters={"markdown2html": MarkdownWithMath(renderer).render},
     )
-    resources |= {"metadata": {"path": str(folder)}, "title": navigation.title(notebook)}
+    resources["title"] = navigation.title(notebook)
     shown = nbformat.v4.new_notebook(metadata=notebook.metadata, cells=cells)
     return exporter.from_notebook_node(shown, resources)[0]
 
