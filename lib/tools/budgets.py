@@ -18,9 +18,10 @@ import threading
 import time
 from pathlib import Path
 
+from lib.files import Problem, write_atomically
+
 import psutil
 
-from ..files import write_atomically
 from . import navigation, private_state, render
 
 BUDGETS_FILE = render.ROOT / "data" / "budgets.json"
@@ -116,7 +117,7 @@ def state(notebook, entry):
     title = notebook.cells[0]
     before = title.source
     if not TIME_LINE.search(before):
-        raise render.Problem("the title cell needs a line that begins with **Time:**")
+        raise Problem("the title cell needs a line that begins with **Time:**")
     minutes, seconds, gigabytes = costs(notebook, entry)
     line = (
         f"**Time:** {minutes} minutes of reading; on two cores {seconds} seconds of computing and "
@@ -145,7 +146,7 @@ def main():
     for path in options.notebooks or sorted(render.LESSONS.glob("*.ipynb")):
         try:
             update(path.resolve(), options.read)
-        except render.Problem as problem:
+        except Problem as problem:
             sys.exit(f"{render.shown(path)}: {problem}")
 
 
@@ -156,7 +157,7 @@ def update(path, only_read):
         measured[path.stem] = measure(path)
         write_atomically(BUDGETS_FILE, json.dumps(measured, indent=1, sort_keys=True) + "\n")
     if path.stem not in measured:
-        raise render.Problem("has not been measured yet: run `make budgets`")
+        raise Problem("has not been measured yet: run `make budgets`")
     entry, notebook = measured[path.stem], render.read(path)
     if state(notebook, entry):
         render.store(notebook, path)

@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from lib.files import Problem
+
 from nbformat.v4 import new_code_cell
 
 from . import exercises, private_state, render
@@ -73,7 +75,7 @@ def run(path, environment):
     """Execute a lesson with these variables; return its results.
 
     Raises:
-        render.Problem: if a cell fails, as one does whose claim does not hold.
+        Problem: if a cell fails, as one does whose claim does not hold.
     """
     notebook = with_answers(render.read(path))
     with mock.patch.dict(os.environ, environment):  # the kernel inherits them
@@ -88,7 +90,7 @@ def failures(path):
     for name, environment in {"first run": {}, **CONDITIONS}.items():
         try:
             shown = run(path, environment)
-        except render.Problem as problem:
+        except Problem as problem:
             print(f"{render.shown(path)}, {name}: {problem}", flush=True)
             failed += 1
             continue
