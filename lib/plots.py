@@ -280,10 +280,10 @@ def three_pictures(name, embeddings, labels, centres, weights=None):
         for place, ax in enumerate(axes[:2]):
             ax.remove()
             axes[place] = fig.add_subplot(ax.get_subplotspec(), projection="3d")
+    plot_angle_histogram(axes[2], embeddings, labels, centres)
     plot_embeddings(axes[0], embeddings, labels, weights)
     directions = plot_unit_circle if dimensions == 2 else plot_unit_sphere
     directions(axes[1], embeddings, labels, weights)
-    plot_angle_histogram(axes[2], embeddings, labels, centres)
     for ax in axes[:2] if dimensions == 3 else ():
         ax.set_box_aspect((1, 1, 1), zoom=0.8)  # else the layout cuts the third label off
         ax.locator_params(nbins=3)

@@ -392,6 +392,12 @@ def test_ten_folds_of_a_perfect_embedding_are_all_right():
     assert result.accuracies == (1.0,) * 10
 
 
+def test_a_fold_alone_has_no_threshold():
+    pairs = (part[:1] for part in verification.fold_pairs(clusters()[1], folds=2, pairs=5))
+    with pytest.raises(ValueError, match="first: one fold only"):
+        verification.fold_accuracy(clusters()[0], *pairs)
+
+
 # --- identification -------------------------------------------------------------------------------
 
 
