@@ -300,6 +300,7 @@ def execute(book, timeout):
             store_widget_state=False,
             shutdown_kernel="immediate",
             startup_timeout=START_TIMEOUT,
+            iopub_timeout=30,  # seconds for the results to arrive, on a machine with much to do
             timeout_func=lambda cell: START_TIMEOUT if "setup" in cell.metadata else timeout,
             on_cell_start=starts,
             on_cell_executed=executed,
@@ -354,7 +355,7 @@ def _verdict(cell, title, complaint):
     # What could not be read as Python changed nothing: then the hint says more.
     if state != PASSED and complaint and not re.search("(Syntax|Indentation|Tab)Error", complaint):
         return WRONG, complaint
-    return state, shown.partition(f"{title}: ")[2]
+    return state, shown.partition(f"{title}: ")[2] or "its self-check showed nothing"
 
 
 def _failed(cell):

@@ -186,6 +186,7 @@ def execute(notebook, folder):
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         store_widget_state=False,
+        shutdown_kernel="immediate",  # a kernel that is asked to stop may print a traceback
         resources={"metadata": {"path": str(folder)}},
     )
     current = []
