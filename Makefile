@@ -5,12 +5,13 @@
 ##                                                        PROJECTOR=1 larger letters and figures
 ## make test     run the unit tests and every notebook    OFFLINE=1   without a network (Linux)
 ## make test-browser   every notebook and every live figure, in Chromium
+##                                                        LESSONS=3   three a day, in turn
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
-## make budgets  measure every notebook, state its seconds and memory in the texts
+## make budgets  measure every lesson, state its seconds and memory in the texts   NB=…
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make repeat   run lessons again and under other arithmetic, and compare   NB=…
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
@@ -76,13 +77,14 @@ lab: environment
 	@exec $(PY) -m lib.tools.lab $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
-# Two unit tests at a time; then alone, even if one of those failed, what is held to a time.
-ALONE = tests/test_speed.py
+# Two unit tests at a time; then one notebook after the other, even if one of those failed, with
+# the rules that it keeps as a file. A cell fails that takes more than five minutes.
+BOOKS = tests/test_notebooks.py
 TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST)
 test: environment-tests
 	failed=0; \
-	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(ALONE) tests || failed=1; \
-	$(TEST) --nbmake --nbmake-timeout=900 $(ALONE) notebooks && exit $$failed
+	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
+	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
 
 test-browser: environment-tests
 	$(PYTEST) tests/browser
@@ -92,7 +94,6 @@ render: environment
 
 pictures: environment
 	@$(PY) -m lib.tools.pictures
-	@$(PY) -m lib.tools.playback
 
 results: environment
 	COURSE_MODE=$(if $(filter 1,$(FULL)),full,lesson) $(PY) -m lib.records.results
@@ -106,11 +107,17 @@ bench: environment
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 budgets: environment-tests
-	$(PY) -m pytest --nbmake --nbmake-timeout=900 --write-budgets tests/test_import.py notebooks
-	@$(PY) -m lib.tools.budgets
+	@$(PY) -m lib.tools.budgets $(NB)
 
-versions: environment-tests
-	$(PY) -m lib.tools.versions $(PACKAGES)
+# In an environment of its own, deleted at the end: releases by the lists, not by the locks.
+RESOLUTION_oldest = lowest-direct
+RESOLUTION_newest = highest
+RESOLUTION = $(or $(RESOLUTION_$(PACKAGES)),$(error PACKAGES=$(PACKAGES) is neither oldest nor newest))
+versions: environment
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PY) -m venv "$$folder" && \
+	$(PY) -m uv pip install --python "$$folder/bin/python" --compile-bytecode \
+		--resolution $(RESOLUTION) -r requirements.txt -r tests/requirements.txt && \
+	"$$folder/bin/python" -m pytest --nbmake tests notebooks
 
 repeat: environment-tests
 	@$(PY) -m lib.tools.repeat $(NB)

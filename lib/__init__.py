@@ -5,7 +5,7 @@ messages out of the notebooks.
 """
 
 import contextlib
-import importlib.util
+import importlib.machinery
 import os
 import subprocess
 import sys
@@ -16,7 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow's C++ code writes a few lines before it reads TF_CPP_MIN_LOG_LEVEL, past `sys.stderr`.
 # Another process filters them, since a fatal one has to get through even as this process dies.
 _DROP_CHATTER = r"""
-import re, sys
+import re, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 chatter = re.compile(rb"[IWE]\d{4} |\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages before")
 for line in sys.stdin.buffer:
     if not chatter.match(line):
@@ -25,13 +26,33 @@ for line in sys.stdin.buffer:
 """
 
 
+def _start_filter():
+    """Start the filter with its output where file descriptor 2 leads; None where there is none.
+
+    There may be no descriptor 2, and in a program that embeds Python no interpreter to start.
+    """
+    if "python" not in os.path.basename(sys.executable or "").lower():
+        return None
+    with contextlib.suppress(OSError):
+        os.fstat(2)
+        return subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", _DROP_CHATTER],
+            stdin=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+
+
 @contextlib.contextmanager
 def _without_chatter():
     """Drop what C++ code logs to file descriptor 2, unless it is fatal; errors of Python pass."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    command = [sys.executable, "-S", "-E", "-c", _DROP_CHATTER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as reader:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # none there, or closed
+        sys.stderr.flush()
+    reader = _start_filter()
+    if reader is None:
+        yield
+        return
+    with reader:
+        saved = os.dup(2)
         try:
             os.dup2(reader.stdin.fileno(), 2)
             yield
@@ -41,15 +62,14 @@ def _without_chatter():
 
 
 class _QuietTensorFlow:
-    """Finds TensorFlow as usual, once, and has it loaded without chatter."""
+    """Finds TensorFlow as usual, and has it loaded without chatter."""
 
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    @staticmethod
+    def find_spec(name, path=None, target=None):
         if name != "tensorflow":
             return None
-        sys.meta_path.remove(cls)
-        spec = importlib.util.find_spec(name)
-        if spec is not None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
             def load_quietly(module):

@@ -7,6 +7,8 @@ compared with the classes.
 import keras
 from keras import layers
 
+from .layers import whole_number
+
 IMAGE_SHAPE = (28, 28, 1)
 
 
@@ -21,9 +23,9 @@ def build_backbone(embedding_dim=2, input_shape=IMAGE_SHAPE):
         A `keras.Sequential` that maps (batch, height, width, channels) to (batch, embedding_dim).
 
     Raises:
-        ValueError: if `embedding_dim` is smaller than 1.
+        ValueError: if `embedding_dim` is no whole number of at least 1.
     """
-    _check_embedding_dim(embedding_dim)
+    embedding_dim = _checked_dim(embedding_dim)
     return keras.Sequential(
         [
             keras.Input(input_shape),
@@ -51,7 +53,7 @@ def build_demo_2d_backbone(embedding_dim=2, input_shape=IMAGE_SHAPE):
 
     Args, returns and errors as for `build_backbone`.
     """
-    _check_embedding_dim(embedding_dim)
+    embedding_dim = _checked_dim(embedding_dim)
     return keras.Sequential(
         [
             keras.Input(input_shape),
@@ -74,7 +76,7 @@ def build_demo_20d_backbone(embedding_dim=20, input_shape=IMAGE_SHAPE):
 
     Args, returns and errors as for `build_backbone`.
     """
-    _check_embedding_dim(embedding_dim)
+    embedding_dim = _checked_dim(embedding_dim)
     return keras.Sequential(
         [
             keras.Input(input_shape),
@@ -94,8 +96,5 @@ def build_demo_20d_backbone(embedding_dim=20, input_shape=IMAGE_SHAPE):
     )
 
 
-def _check_embedding_dim(embedding_dim):
-    if embedding_dim < 1:
-        raise ValueError(
-            f"embedding_dim must be at least 1, got {embedding_dim}; the course uses 2, 3, 20, 64."
-        )
+def _checked_dim(embedding_dim):
+    return whole_number("embedding_dim", embedding_dim, 1, "the course uses 2, 3, 20 and 64.")

@@ -15,7 +15,7 @@ import numpy as np
 from packaging.requirements import Requirement
 
 from .data import course_mode
-from .tools import bootstrap
+from .tools.bootstrap import NEWEST, OLDEST, RANGE
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parent.parent / "requirements.txt"
 SHOWN_PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "ipympl", "jupyterlab")
@@ -44,7 +44,7 @@ class EnvironmentReport:
 def environment_report():
     """Python, packages, processor and graphics card of this kernel, and what is untested."""
     lines = [("Python", platform.python_version())]
-    lines += [(name, metadata.version(name)) for name in SHOWN_PACKAGES]
+    lines += [(name, _version(name) or "missing") for name in SHOWN_PACKAGES]
     lines += [
         ("backend", keras.backend.backend()),
         ("processor", f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"),
@@ -54,20 +54,23 @@ def environment_report():
     return EnvironmentReport(tuple(lines), tuple(version_warnings()))
 
 
-def version_warnings(requirements=None, version_of=metadata.version, python=sys.version_info):
+def _version(package):
+    """The installed version of a package; None if it is missing, or only its remains are there."""
+    try:
+        return metadata.version(package)
+    except (metadata.PackageNotFoundError, KeyError):  # KeyError: a folder without its METADATA
+        return None
+
+
+def version_warnings(requirements=None, version_of=_version, python=sys.version_info):
     """One sentence for each package, and for Python, that is outside the tested range."""
-    if not bootstrap.OLDEST <= tuple(python[:2]) <= bootstrap.NEWEST:
-        yield (
-            f"Python {bootstrap.dotted(python)} is untested: the course runs on Python "
-            f"{bootstrap.RANGE}."
-        )
+    if not OLDEST <= tuple(python[:2]) <= NEWEST:
+        yield f"Python {python[0]}.{python[1]} is untested: the course runs on Python {RANGE}."
     for requirement in requirements or _requirements():
-        try:
-            version = version_of(requirement.name)
-        except metadata.PackageNotFoundError:
+        version = version_of(requirement.name)
+        if version is None:
             yield f"{requirement.name} is missing: install with `pip install -r requirements.lock`."
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
+        elif not requirement.specifier.contains(version, prereleases=True):
             yield (
                 f"{requirement.name} {version} is outside the tested range "
                 f"{requirement.specifier}: results may differ; install requirements.lock instead."
@@ -75,7 +78,8 @@ def version_warnings(requirements=None, version_of=metadata.version, python=sys.
 
 
 def _requirements():
-    lines = (line.split("#")[0].strip() for line in REQUIREMENTS_FILE.read_text().splitlines())
+    text = REQUIREMENTS_FILE.read_text(encoding="utf-8")
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
     requirements = [Requirement(line) for line in lines if line]
     return [r for r in requirements if r.marker is None or r.marker.evaluate()]
 
@@ -128,15 +132,21 @@ def claim(text, value, low=-math.inf, high=math.inf):
         raise ValueError("a claim needs a bound: pass low=, high= or both.")
     bounds = _bounds_text(low, high)
     if low <= value <= high:
-        print(f"✓ {text}: {value:.4g} ({bounds})")
+        _say(f"✓ {text}: {value:.4g} ({bounds})")
     elif course_mode() == "full":
-        print(f"○ {text}: {value:.4g} (in lesson mode {bounds})")
+        _say(f"○ {text}: {value:.4g} (in lesson mode {bounds})")
     else:
         raise AssertionError(
             f"{text}: measured {value:.4g}, claimed {bounds}. On another machine or version a "
             "number can move a little past its bound; a large difference means that the code or "
             "the data changed. Lesson 00 says how to get the original notebook back."
         )
+
+
+def _say(text):
+    """Print, also where the terminal or a pipe has no ✓: a lesson run as a script on Windows."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def _bounds_text(low, high):
@@ -225,4 +235,4 @@ def require_all_passed():
     open_checks = [repr(verdict) for verdict in _last_verdicts.values() if not verdict.passed]
     if open_checks or not _last_verdicts:
         raise AssertionError("\n".join(open_checks) or "no self-check was run in this kernel.")
-    print(f"✓ all {len(_last_verdicts)} exercises solved")
+    _say(f"✓ all {len(_last_verdicts)} exercises solved")

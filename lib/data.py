@@ -12,15 +12,16 @@ What the files hold, where they come from and under which licence: data/README.m
 import contextlib
 import dataclasses
 import hashlib
+import io
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from .files import Problem, write_atomically
 from .glyphs import load_glyphs  # noqa: F401  the course's other data: `data.load_glyphs()`
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
@@ -55,7 +56,7 @@ OFFLINE_REMEDY = (
 )
 
 
-class DataError(RuntimeError):
+class DataError(Problem):
     """A data file is missing, damaged or cannot be had; the message names it and the remedy."""
 
 
@@ -186,9 +187,10 @@ def fetch_mnist():
         _read_npz(path, MNIST, MNIST_REMEDY)
         print("data/mnist.npz is there already and its checksums are right")
         return path
-    arrays = _download_mnist()
+    content = io.BytesIO()
+    np.savez_compressed(content, **_download_mnist())
     try:
-        _write_npz(path, arrays)
+        write_atomically(path, content.getvalue())
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error}). Make the folder writable or free some space, "
@@ -241,23 +243,9 @@ def _read_npz(path, expected, remedy):
     return arrays
 
 
-def _write_npz(path, arrays):
-    """Write beside the target, check, then rename: nobody ever sees half a file."""
-    path.parent.mkdir(exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".npz", prefix="mnist-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        _read_npz(Path(temporary), MNIST, "The disk may be failing.")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
 def _download_mnist():
     """Get MNIST by Keras, which keeps it in its own cache; check it."""
-    print("data/mnist.npz is not there: getting MNIST by Keras (11 MB, once) …", flush=True)
+    print("data/mnist.npz is not there: getting MNIST by Keras (11 MB, once) ...", flush=True)
     try:
         with _network_timeout(seconds=30):
             (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()

@@ -1,46 +1,85 @@
-"""How good are these embeddings? The scoreboard that every lesson shows, and verification.
+"""How good are these embeddings? The scoreboards that lessons show and records keep.
 
-Everything here works on plain NumPy arrays; only `embed` and `evaluate_model` take a model.
 Directions are compared, not lengths: an embedding is first divided by its norm, and angles are
 computed in float64 by a formula that keeps its digits near 0 and π (see `angles_to_centres`).
+What is said of pairs is counted in `lib.verification`.
 """
 
 import html
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
-from sklearn.metrics import roc_curve
 
-# A FAR is measured only where at least this many impostor pairs are accepted at it.
-MIN_ACCEPTED_IMPOSTORS = 10
+from . import inputs, verification
+from .layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
+
+HEADS = CosineHead, ModifiedSoftmaxHead, SubCenterHead
 
 
 # --- embeddings and angles ------------------------------------------------------------------------
 
 
 def embed(backbone, images, batch_size=500):
-    """Embeddings of images as a float32 array (N, D).
+    """What a model makes of images, in inference mode, as a float32 array (N, D).
 
     Args:
-        backbone: the model from images to embeddings; in `Sequential([backbone, head])` it is
-            `model.layers[0]`.
+        backbone: the model from images to embeddings, such as `backbone_of(model)`.
         images: (N, 28, 28, 1).
         batch_size: how many images go through the network at a time.
     """
-    return _forward(backbone, images, batch_size)
-
-
-def _forward(model, images, batch_size=500):
-    """A model's outputs in inference mode, float32.
-
-    Called directly: `predict` would first trace a graph, longer than 1,000 digits take here.
-    """
+    inputs.function(backbone, "backbone", "model.layers[0]")
+    batch_size = inputs.whole_number(batch_size, "batch_size")
+    shape = getattr(backbone, "input_shape", None)
+    known = isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:])
+    inputs.array(images, "images", ("images", *(shape if known else inputs.read(images).shape)[1:]))
+    # called directly: `predict` would first trace a graph, longer than 1,000 digits take here
     parts = [
-        keras.ops.convert_to_numpy(model(images[start : start + batch_size], training=False))
+        keras.ops.convert_to_numpy(backbone(images[start : start + batch_size], training=False))
         for start in range(0, len(images), batch_size)
     ]
     return np.concatenate(parts).astype("float32")
+
+
+def backbone_of(model):
+    """The part of a model that makes embeddings: all that comes before its head.
+
+    Args:
+        model: one with an attribute `backbone`; or a Sequential or functional model that ends in
+            a head: the last layer of `lib.layers`, or else the last Dense.
+
+    Raises:
+        TypeError: for what is no model.
+        ValueError: if there is no head, or the model has not been built yet.
+    """
+    if getattr(model, "backbone", None) is not None:
+        return model.backbone
+    inputs.instance(model, keras.Model, "model", "pass the whole model, head and all")
+    head = _head_of(model)
+    if isinstance(model, keras.Sequential) and head is model.layers[1]:
+        return model.layers[0]
+    try:
+        return keras.Model(model.input, head.input)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"model: it is not known what the head of {model.name} is given; call a Sequential on "
+            "an image first, and in a subclass of keras.Model set self.backbone."
+        ) from error
+
+
+def _head_of(model):
+    """The layer whose input is the embedding; only layers without weights may follow it."""
+    heads = [layer for layer in model.layers if isinstance(layer, HEADS)]
+    heads = heads or [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    after = model.layers[model.layers.index(heads[-1]) + 1 :] if heads else []
+    if not heads or heads[-1] is model.layers[0] or any(layer.weights for layer in after):
+        raise ValueError(
+            f"model: {model.name} does not end in a head behind a backbone, so it is not known "
+            "which layer gives the embedding; end it in a CosineHead or a Dense, one output a "
+            "class, or set model.backbone."
+        )
+    return heads[-1]
 
 
 def class_centres(embeddings, labels, num_classes=None):
@@ -58,20 +97,29 @@ def class_centres(embeddings, labels, num_classes=None):
         ValueError: if an embedding is zero or not finite, a class has no embedding, or the
             embeddings of a class cancel out.
     """
-    unit = _unit_rows(embeddings)
-    num_classes = int(np.max(labels)) + 1 if num_classes is None else num_classes
-    labels = _class_numbers(labels, len(unit), num_classes)
-    absent = np.setdiff1d(np.arange(num_classes), labels)
+    return _centres(embeddings, labels, num_classes)
+
+
+def _centres(embeddings, labels, num_classes, names=("embeddings", "labels")):
+    unit = inputs.unit_rows(embeddings, names[0])
+    labels = inputs.class_numbers(labels, len(unit), name=names[1])
+    least = int(labels.max()) + 1
+    num_classes = least if num_classes is None else num_classes
+    num_classes = inputs.whole_number(num_classes, "num_classes", least)
+    present = np.unique(labels)
+    # among the first numbers, since labels may be huge
+    absent = np.setdiff1d(np.arange(min(num_classes, len(present) + 5)), present)
     if len(absent):
         raise ValueError(
-            f"no embedding of class {_list(absent)}, so it has no centre: pass some of every class."
+            f"{names[1]}: no embedding of class {inputs.some(absent)}, so it has no centre; pass "
+            f"some of every class (num_classes is {num_classes:,})."
         )
     means = np.stack([unit[labels == c].mean(axis=0) for c in range(num_classes)])
     lengths = np.linalg.norm(means, axis=1)
     if lengths.min() < 1e-9:
         raise ValueError(
-            f"the directions of class {_list(np.flatnonzero(lengths < 1e-9))} cancel out, so their "
-            "mean has no direction: the embedding does not separate anything yet."
+            f"{names[0]}: those of class {inputs.some(np.flatnonzero(lengths < 1e-9))} cancel out, "
+            "so their mean has no direction; the network does not separate anything yet."
         )
     return means / lengths[:, None]
 
@@ -86,12 +134,25 @@ def angles_to_centres(embeddings, centres):
         embeddings: (N, D), of any length but zero.
         centres: (C, D), likewise.
     """
-    unit, centres = _unit_rows(embeddings), _unit_rows(centres, "centres")
+    unit, centres = inputs.unit_rows(embeddings), inputs.unit_rows(centres, "centres")
+    inputs.same_dimensions(unit, centres, ("embeddings", "centres"))
     columns = [
         2 * np.arctan2(np.linalg.norm(unit - c, axis=1), np.linalg.norm(unit + c, axis=1))
         for c in centres
     ]
     return np.stack(columns, axis=1)
+
+
+def _angles(embeddings, labels, centres):
+    """Mean degrees to the own centre and from a centre to the nearest; share nearest to its own."""
+    angles = angles_to_centres(embeddings, centres)
+    between = angles_to_centres(centres, centres)
+    np.fill_diagonal(between, np.inf)
+    return (
+        float(np.degrees(angles[np.arange(len(labels)), labels]).mean()),
+        float(np.degrees(between.min(axis=1)).mean()),
+        float(np.mean(angles.argmin(axis=1) == labels)),
+    )
 
 
 # --- the scoreboard -------------------------------------------------------------------------------
@@ -133,252 +194,43 @@ def scoreboard(logits, embeddings, labels, centre_embeddings, centre_labels):
     Raises:
         ValueError: if shapes do not fit, a value is not finite or an embedding is zero.
     """
-    logits = np.asarray(logits)
-    if logits.ndim != 2 or len(logits) != len(embeddings):
-        raise ValueError(
-            f"logits have shape {logits.shape}, expected ({len(embeddings)}, classes): one row "
-            "for each embedding."
-        )
-    _check_finite(logits, "logits")
-    num_classes = logits.shape[1]
-    labels = _class_numbers(labels, len(embeddings), num_classes)
-    centres = class_centres(centre_embeddings, centre_labels, num_classes)
-    angles = angles_to_centres(embeddings, centres)
-    between = angles_to_centres(centres, centres)
-    np.fill_diagonal(between, np.inf)
+    unit = inputs.unit_rows(embeddings)
+    logits = inputs.array(logits, "logits", (len(unit), "classes"))
+    labels = inputs.class_numbers(labels, len(unit), logits.shape[1])
+    names = "centre_embeddings", "centre_labels"
+    inputs.class_numbers(centre_labels, num_classes=logits.shape[1], name=names[1])
+    centres = _centres(centre_embeddings, centre_labels, logits.shape[1], names)
+    inputs.same_dimensions(unit, centres, ("embeddings", "centre_embeddings"))
+    own, nearest, hits = _angles(embeddings, labels, centres)
     return Scoreboard(
         head_accuracy=float(np.mean(logits.argmax(axis=1) == labels)),
-        centre_accuracy=float(np.mean(angles.argmin(axis=1) == labels)),
-        own_angle=float(np.degrees(angles[np.arange(len(labels)), labels]).mean()),
-        nearest_angle=float(np.degrees(between.min(axis=1)).mean()),
-        eer=equal_error_rate(*pair_scores(embeddings, labels)),
+        centre_accuracy=hits,
+        own_angle=own,
+        nearest_angle=nearest,
+        eer=verification.equal_error_rate(verification.score_pairs(embeddings, labels)),
     )
-
-
-def backbone_of(model):
-    """The part of a model that makes embeddings: its attribute `backbone`, else its first layer."""
-    return getattr(model, "backbone", None) or model.layers[0]
 
 
 def evaluate_model(model, digits):
     """The `Scoreboard` of a model on `digits` (from `lib.data.load_digits`).
 
     Args:
-        model: `keras.Sequential([backbone, head])`, or a model with an attribute `backbone`.
+        model: as for `backbone_of`.
         digits: held-out images give the scores, training originals the class centres.
     """
     backbone = backbone_of(model)
+    for part in ("x_test", "y_test", "x_clean", "y_clean"):
+        if not hasattr(digits, part):
+            raise TypeError(
+                f"digits: {inputs.shown(digits)} has no {part}; pass what data.load_digits gives."
+            )
     return scoreboard(
-        logits=_forward(model, digits.x_test),
+        logits=embed(model, digits.x_test),
         embeddings=embed(backbone, digits.x_test),
         labels=digits.y_test,
         centre_embeddings=embed(backbone, digits.x_clean),
         centre_labels=digits.y_clean,
     )
-
-
-# --- verification ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """The most permissive threshold that keeps the false accept rate within `far`.
-
-    A pair is accepted if its score is at least `threshold`. `measured_far` is the rate at that
-    threshold (below `far` where scores tie), `tar` the share of genuine pairs accepted.
-    """
-
-    far: float
-    threshold: float
-    measured_far: float
-    tar: float
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What `verification` measured: EER, one `OperatingPoint` for each FAR, and pair counts."""
-
-    eer: float
-    points: tuple
-    genuine_pairs: int
-    impostor_pairs: int
-
-    def tar_at(self, far):
-        """TAR at one of the FARs that were asked for."""
-        for point in self.points:
-            if point.far == far:
-                return point.tar
-        known = ", ".join(f"{point.far:g}" for point in self.points)
-        raise KeyError(f"no operating point at FAR {far:g}; there are: {known}")
-
-    def _repr_html_(self):
-        return verification_table({"this model": self})._repr_html_()
-
-
-def pair_scores(embeddings, labels):
-    """Cosines of all pairs of different images, and which pairs are genuine.
-
-    Args:
-        embeddings: (N, D).
-        labels: (N,) identities, any integers.
-
-    Returns:
-        scores: (N·(N − 1)/2,) float32, pair (i, j) with i < j, ordered by i, then j.
-        genuine: the same shape, bool: True where both images show one identity.
-
-    10,000 images make 50 million pairs and need 1.3 GB for a moment.
-    """
-    unit = _unit_rows(embeddings)
-    labels = _identities(labels, len(unit))
-    upper = np.triu(np.ones((len(unit), len(unit)), dtype=bool), k=1)
-    scores = (unit @ unit.T)[upper].astype("float32")  # never above 1: the rounding sees to it
-    return scores, (labels[:, None] == labels)[upper]
-
-
-def equal_error_rate(scores, genuine):
-    """The error rate at the threshold where FAR = 1 − TAR.
-
-    Where the two rates step past each other, the straight line between the two neighbouring points
-    of the ROC curve is used; so scores that are all equal give 0.5.
-
-    Args:
-        scores: (P,), larger for pairs more alike.
-        genuine: (P,) bool.
-
-    Raises:
-        ValueError: if there is no genuine or no impostor pair, or a score is not finite.
-    """
-    far, tar, _ = _roc(scores, genuine)
-    return _eer_of_curve(far, tar)
-
-
-def verification(scores, genuine, fars=(1e-2, 1e-3, 1e-4)):
-    """EER and TAR at given FARs, as `Verification`.
-
-    The thresholds are chosen on these very pairs, so TAR is what the scores allow, not what a
-    system set up on other pairs would reach: for that give the threshold to `accept_rate_at`.
-
-    Args:
-        scores: (P,) from `pair_scores`.
-        genuine: (P,) bool.
-        fars: the false accept rates wanted, each above 0 and at most 1.
-
-    Raises:
-        ValueError: also if a FAR is so low that fewer than ten impostor pairs would be accepted
-            at it: a rate measured on so few pairs says nothing.
-    """
-    far, tar, thresholds = _roc(scores, genuine)
-    genuine_pairs = int(np.count_nonzero(genuine))
-    impostor_pairs = len(genuine) - genuine_pairs
-    _check_fars(fars, impostor_pairs)
-    points = []
-    for wanted in fars:
-        last = np.searchsorted(far, wanted, side="right") - 1
-        points.append(
-            OperatingPoint(wanted, float(thresholds[last]), float(far[last]), float(tar[last]))
-        )
-    return Verification(_eer_of_curve(far, tar), tuple(points), genuine_pairs, impostor_pairs)
-
-
-def accept_rate_at(threshold, scores, genuine):
-    """TAR and FAR at a threshold that was chosen on other pairs: (tar, far).
-
-    A pair is accepted if its score is at least the threshold.
-    """
-    scores, genuine = _checked_pairs(scores, genuine)
-    accepted = scores >= threshold
-    return float(accepted[genuine].mean()), float(accepted[~genuine].mean())
-
-
-def bootstrap_interval(
-    embeddings, labels, fars=(1e-2, 1e-3), resamples=200, level=0.95, seed=0, thresholds=400
-):
-    """How far EER and TAR would move with other identities: percentile bootstrap intervals.
-
-    Pairs are not independent, identities are: so identities are drawn with replacement. One that
-    is drawn w times counts w times with its own genuine pairs, and w·v times in the impostor pairs
-    with one drawn v times. Its own copies are not compared: that would be images with themselves.
-
-    To stay fast with millions of pairs the ROC curve of each resample is computed at about
-    `thresholds` places and read off by straight lines between them. Below about ten identities
-    the interval means little.
-
-    Args:
-        embeddings: (N, D).
-        labels: (N,) identities.
-        fars: the false accept rates at which TAR is wanted.
-        resamples: how many times the identities are drawn.
-        level: the share of resamples inside the interval.
-        seed: of the draws.
-        thresholds: how many points of the ROC curve are computed.
-
-    Returns:
-        A dictionary: "eer" and each FAR → (low, high).
-    """
-    scores, genuine = pair_scores(embeddings, labels)
-    scores, genuine = _checked_pairs(scores, genuine)
-    _check_fars(fars, np.count_nonzero(~genuine))
-    identities, who = np.unique(labels, return_inverse=True)
-    count = len(identities)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    far, tar = _resampled_curves(scores, genuine, who, draws.astype(float), thresholds)
-
-    values = {"eer": [_eer_of_curve(f, t) for f, t in zip(far, tar, strict=True)]}
-    for wanted in fars:
-        values[wanted] = [np.interp(wanted, f, t) for f, t in zip(far, tar, strict=True)]
-    tails = (1 - level) / 2, (1 + level) / 2
-    return {name: tuple(map(float, np.quantile(v, tails))) for name, v in values.items()}
-
-
-def _resampled_curves(scores, genuine, who, draws, thresholds):
-    """FAR and TAR of each resample, each (resamples, points), from 0 to 1 along the points."""
-    grid = _threshold_grid(scores, genuine, thresholds)
-    count = draws.shape[1]
-    first, second = np.triu_indices(len(who), k=1)
-    pair = who[first] * count + who[second]
-    # sort the pairs into the steps between neighbouring thresholds, the strictest first
-    step = len(grid) - np.searchsorted(grid, scores, side="right")
-    step = step.astype(np.min_scalar_type(len(grid)))  # NumPy sorts small integers much faster
-    order = np.argsort(step, kind="stable")
-    ends = np.cumsum(np.bincount(step, minlength=len(grid)))
-
-    accepted = np.zeros(count * count)
-    far, tar = [np.zeros(len(draws))], [np.zeros(len(draws))]
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        accepted += np.bincount(pair[order[start:end]], minlength=count * count)
-        table = accepted.reshape(count, count)
-        own = np.diag(table)
-        far.append(np.sum(draws @ (table - np.diag(own)) * draws, axis=1))
-        tar.append(draws @ own)
-    # a resample may hold no genuine or no impostor pair at all: it says nothing
-    defined = (far[-1] > 0) & (tar[-1] > 0)
-    far, tar = np.stack(far, axis=1)[defined], np.stack(tar, axis=1)[defined]
-    return far / far[:, -1:], tar / tar[:, -1:]
-
-
-def _threshold_grid(scores, genuine, thresholds):
-    """Ascending thresholds: from the lowest score on, dense where FAR is low."""
-    impostor, own = np.sort(scores[~genuine])[::-1], np.sort(scores[genuine])
-    ranks = np.geomspace(1, len(impostor), thresholds).round().astype(int) - 1
-    places = np.linspace(0, len(own) - 1, thresholds // 2).round().astype(int)
-    return np.unique(np.concatenate([impostor[ranks], own[places]]))
-
-
-def _roc(scores, genuine):
-    scores, genuine = _checked_pairs(scores, genuine)
-    # keep every point: the ones dropped by default can lie at a FAR that is asked for
-    return roc_curve(genuine, scores, drop_intermediate=False)
-
-
-def _eer_of_curve(far, tar):
-    gap = far + tar - 1  # rises from −1 to 1 along the curve
-    after = int(np.argmax(gap >= 0))
-    before = after - 1
-    share = -gap[before] / (gap[after] - gap[before])
-    return float(far[before] + share * (far[after] - far[before]))
-
-
-# --- distances ------------------------------------------------------------------------------------
 
 
 def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
@@ -400,9 +252,22 @@ def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
         pairs by distance; `shortest_centre`, the length of the shortest centre divided by the mean
         length of all.
     """
-    _check_finite(embeddings, "embeddings")
-    classes, labels = np.unique(labels, return_inverse=True)
+    embeddings = 1.0 * inputs.array(embeddings, "embeddings", ("images", "dimensions"))
+    classes, labels = np.unique(inputs.identities(labels, len(embeddings)), return_inverse=True)
+    centre_embeddings = 1.0 * inputs.array(
+        centre_embeddings, "centre_embeddings", ("images", embeddings.shape[1])
+    )
+    centre_labels = inputs.identities(centre_labels, len(centre_embeddings), "centre_labels")
+    absent = np.setdiff1d(classes, centre_labels)
+    if len(absent):
+        raise ValueError(
+            f"centre_labels: no embedding of class {inputs.some(absent)}, so it has no centre; "
+            "pass some of every class."
+        )
     centres = np.stack([centre_embeddings[centre_labels == c].mean(axis=0) for c in classes])
+    lengths = np.linalg.norm(centres, axis=1)
+    if not lengths.any():
+        raise ValueError("centre_embeddings: every centre is zero; the network is dead.")
     to_centres = np.linalg.norm(embeddings[:, None] - centres, axis=2)
     between = np.linalg.norm(centres[:, None] - centres, axis=2)
     np.fill_diagonal(between, np.inf)
@@ -411,14 +276,49 @@ def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
     distances = [np.linalg.norm(embeddings[i:] - embeddings[i - 1], axis=1) for i in others]
     genuine = np.concatenate([labels[i:] == labels[i - 1] for i in others])
     own, nearest = to_centres[np.arange(len(labels)), labels].mean(), between.min(axis=1).mean()
-    lengths = np.linalg.norm(centres, axis=1)
+    scores = verification.split_scores(-np.concatenate(distances or [[]]), genuine)
     return {
         "own_distance": float(own),
         "nearest_distance": float(nearest),
-        "distance_ratio": float(own / nearest),
+        "distance_ratio": float(own / nearest) if nearest else math.inf,
         "distance_accuracy": float(np.mean(to_centres.argmin(axis=1) == labels)),
-        "distance_eer": equal_error_rate(-np.concatenate(distances), genuine),
+        "distance_eer": verification.equal_error_rate(scores),
         "shortest_centre": float(lengths.min() / lengths.mean()),
+    }
+
+
+def open_set_scores(embeddings, labels):
+    """The values recorded for a model: what it does with identities it has never seen.
+
+    Returns:
+        A dictionary of floats: `tar_1e-2`, `tar_1e-3`, `tar_1e-4`, `eer`, over all pairs; `rank_1`
+        and `rank_5` with one image of each identity enrolled, and `rank_1_of_100`, the mean over
+        galleries of 100 of them; `fold_accuracy`, on the pairs of `fold_pairs`; `own_angle` and
+        `nearest_angle`, of images to their class's centre and of that to the nearest other, in
+        degrees; the counts of pairs.
+    """
+    embeddings = inputs.array(embeddings, "embeddings", ("images", "dimensions"))
+    result = verification.measure(verification.score_pairs(embeddings, labels))
+    labels = np.unique(labels, return_inverse=True)[1]
+    gallery, probes = verification.one_each(labels)
+    places = verification.ranks(
+        embeddings[gallery], labels[gallery], embeddings[probes], labels[probes]
+    )
+    found = verification.cmc(places, len(gallery))
+    among_100 = verification.cmc(places, len(gallery), min(99, len(gallery) - 1))
+    folds = verification.fold_accuracy(embeddings, *verification.fold_pairs(labels))
+    own, nearest, _ = _angles(embeddings, labels, class_centres(embeddings, labels))
+    return {
+        **{f"tar_1e-{digits}": result.tar_at(10.0**-digits) for digits in (2, 3, 4)},
+        "eer": result.eer,
+        "rank_1": float(found[0]),
+        "rank_5": float(found[:5][-1]),
+        "rank_1_of_100": float(among_100[0]),
+        "fold_accuracy": folds.mean,
+        "own_angle": own,
+        "nearest_angle": nearest,
+        "genuine_pairs": float(result.genuine_pairs),
+        "impostor_pairs": float(result.impostor_pairs),
     }
 
 
@@ -435,7 +335,13 @@ class Table:
     """
 
     def __init__(self, header, rows, caption):
-        self.header, self.rows, self.caption = header, rows, caption
+        self.header, self.rows = [*map(str, header)], [[*map(str, row)] for row in rows]
+        self.caption = str(caption)
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.header):
+                raise ValueError(
+                    f"rows: row {number} has {len(row)} cells, but header has {len(self.header)}."
+                )
 
     def __repr__(self):
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
@@ -485,16 +391,48 @@ def scoreboard_table(rows):
         rows: a dictionary, name → `Scoreboard` (shown as "this run") or a record of several seeds
             as `lib.records.results.recorded` gives it, shown as `mean(field)` ± `spread(field)`.
     """
-    if not rows:
-        raise ValueError("no scoreboard to show: pass a dictionary such as {'softmax': board}.")
-    names = [field.name for field in fields(Scoreboard)]
-    lines = []
-    for title, row in rows.items():
-        source = "this run" if isinstance(row, Scoreboard) else f"recorded, {len(row.rows)} seeds"
-        lines.append([title, source, *(_scoreboard_cell(row, name) for name in names)])
-    header = ["model", "source", *(SCOREBOARD_COLUMNS[name][0] for name in names)]
     caption = "On the held-out images. ↑ more is better, ↓ less is better; ± standard deviation."
-    return Table(header, lines, caption)
+    return _table_of_runs(rows, SCOREBOARD_COLUMNS, Scoreboard, caption)
+
+
+# value of open_set_scores: (column title, digits after the point)
+OPEN_SET_COLUMNS = {
+    "tar_1e-2": ("TAR at FAR 0.01 ↑", 3),
+    "tar_1e-3": ("0.001 ↑", 3),
+    "tar_1e-4": ("0.0001 ↑", 3),
+    "eer": ("EER ↓", 4),
+    "rank_1": ("rank 1 ↑", 3),
+    "fold_accuracy": ("ten folds ↑", 4),
+}
+
+
+def open_set_table(rows):
+    """Show what `open_set_scores` gave, or records of it over several seeds, side by side.
+
+    Args:
+        rows: a dictionary, name → such a dictionary ("this run") or a record of several seeds.
+    """
+    caption = "On identities never seen. ↑ more is better, ↓ less is better; ± standard deviation."
+    return _table_of_runs(rows, OPEN_SET_COLUMNS, dict, caption)
+
+
+def _table_of_runs(rows, columns, kind, caption):
+    lines = []
+    for title, row in inputs.dictionary(rows, "rows", "{'softmax': scores}").items():
+        fresh, cells = isinstance(row, kind), []
+        for name, (_, digits) in columns.items():
+            unit = "°" if name.endswith("angle") else ""
+            if not fresh:
+                inputs.recorded(row, name, f"rows, {inputs.shown(title)}")
+                mean, spread = f"{row.mean(name):.{digits}f}", f"{row.spread(name):.{digits}f}"
+                cells.append(f"{mean} ± {spread}{unit}")
+            elif name in (values := row if kind is dict else vars(row)):
+                cells.append(f"{values[name]:.{digits}f}{unit}")
+            else:
+                raise ValueError(f"rows, {inputs.shown(title)}: no value {name}.")
+        source = "this run" if fresh else f"recorded, {len(row.rows)} seeds"
+        lines.append([title, source, *cells])
+    return Table(["model", "source", *(title for title, _ in columns.values())], lines, caption)
 
 
 def verification_table(rows, intervals=None):
@@ -502,15 +440,20 @@ def verification_table(rows, intervals=None):
 
     Args:
         rows: a dictionary, name → `Verification`, all at the same FARs.
-        intervals: a dictionary, name → what `bootstrap_interval` returned; shown in brackets.
+        intervals: a dictionary, name → what `lib.verification.bootstrap` returned; shown in
+            brackets.
     """
-    if not rows:
-        raise ValueError("no result to show: pass a dictionary such as {'softmax': result}.")
-    intervals = intervals or {}
-    results = list(rows.values())
+    for row in inputs.dictionary(rows, "rows", "{'softmax': result}").values():
+        inputs.instance(row, verification.Verification, "rows", "verification.measure gives it")
+    for known in inputs.dictionary(intervals or {None: {}}, "intervals", _INTERVALS).values():
+        inputs.instance(known, dict, "intervals", f"pass {_INTERVALS}")
+    unknown = [name for name in intervals or () if name not in rows]
+    if unknown:
+        raise ValueError(f"intervals: {inputs.some(unknown)} is not in rows, so it is not shown.")
+    results, intervals = list(rows.values()), intervals or {}
     fars = [point.far for point in results[0].points]
     if any([point.far for point in result.points] != fars for result in results):
-        raise ValueError("the results are at different FARs: measure them all at the same ones.")
+        raise ValueError("rows: they are at different FARs; measure them all at the same ones.")
     lines = []
     for title, result in rows.items():
         shown = [("eer", result.eer)] + [(point.far, point.tar) for point in result.points]
@@ -522,98 +465,8 @@ def verification_table(rows, intervals=None):
     return Table([*header, "genuine pairs", "impostor pairs"], lines, caption)
 
 
-def _scoreboard_cell(row, name):
-    digits = SCOREBOARD_COLUMNS[name][1]
-    unit = "°" if name.endswith("angle") else ""
-    if isinstance(row, Scoreboard):
-        return f"{getattr(row, name):.{digits}f}{unit}"
-    return f"{row.mean(name):.{digits}f} ± {row.spread(name):.{digits}f}{unit}"
+_INTERVALS = "{'softmax': {'eer': (0.01, 0.03)}}"
 
 
 def _bracket(interval):
     return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-# --- checks ---------------------------------------------------------------------------------------
-
-
-def _unit_rows(vectors, what="embeddings"):
-    """Rows divided by their norms, float64; zero and non-finite rows are named as such."""
-    vectors = np.asarray(vectors, dtype="float64")
-    if vectors.ndim != 2 or len(vectors) == 0:
-        raise ValueError(f"{what} have shape {vectors.shape}, expected (rows, dimensions).")
-    _check_finite(vectors, what)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    zero = int(np.count_nonzero(norms == 0))
-    if zero:
-        raise ValueError(
-            f"{zero} of {len(vectors)} {what} are zero and have no direction: the network is dead "
-            "there (a ReLU as last layer?) or the rows were never filled."
-        )
-    return vectors / norms
-
-
-def _check_finite(values, what):
-    bad = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
-    if bad:
-        raise ValueError(
-            f"{bad} of {len(values)} {what} are not finite (NaN or infinite): the training "
-            "diverged; lower the learning rate, and look for a sqrt, log or arccos at its edge."
-        )
-
-
-def _identities(labels, rows):
-    labels = np.asarray(labels)
-    if labels.shape != (rows,):
-        raise ValueError(
-            f"labels have shape {labels.shape}, expected ({rows},): one for each embedding; "
-            "use labels.reshape(-1) if they are a column."
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels are {labels.dtype}, expected integers, not one-hot or floats.")
-    return labels
-
-
-def _class_numbers(labels, rows, num_classes):
-    labels = _identities(labels, rows)
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f"labels run from {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}."
-        )
-    return labels
-
-
-def _checked_pairs(scores, genuine):
-    scores, genuine = np.asarray(scores), np.asarray(genuine)
-    if scores.ndim != 1 or scores.shape != genuine.shape:
-        raise ValueError(
-            f"scores have shape {scores.shape} and genuine {genuine.shape}: expected one value "
-            "each for every pair."
-        )
-    if genuine.dtype != bool:
-        raise ValueError(f"genuine is {genuine.dtype}, expected bool: True for a genuine pair.")
-    bad = int(np.count_nonzero(~np.isfinite(scores)))
-    if bad:
-        raise ValueError(f"{bad} of {len(scores)} scores are not finite (NaN or infinite).")
-    if not genuine.any():
-        raise ValueError("no genuine pair: at least one identity needs two images.")
-    if genuine.all():
-        raise ValueError("no impostor pair: at least two identities are needed.")
-    return scores, genuine
-
-
-def _check_fars(fars, impostor_pairs):
-    for far in fars:
-        if not 0 < far <= 1:
-            raise ValueError(f"a FAR is a rate above 0 and at most 1, got {far}.")
-        if far * impostor_pairs < MIN_ACCEPTED_IMPOSTORS:
-            lowest = MIN_ACCEPTED_IMPOSTORS / impostor_pairs
-            raise ValueError(
-                f"FAR {far:g} cannot be measured on {impostor_pairs:,} impostor pairs: fewer than "
-                f"{MIN_ACCEPTED_IMPOSTORS} would be accepted. Ask for {lowest:.2g} or more, or "
-                "bring more images."
-            )
-
-
-def _list(numbers):
-    return ", ".join(str(number) for number in numbers)

@@ -1,6 +1,7 @@
 """Classification heads whose class weights are normalised, so that they speak of angles."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -9,6 +10,22 @@ PACKAGE = "softmax_to_arcface"
 
 # Far below any length that training meets. A shorter vector has no direction to speak of.
 _SMALLEST_LENGTH = 1e-12
+
+
+def whole_number(name, value, least, hint):
+    """Return a count as an int, or say what it must be; 10.0 is a whole number, 10.5 is none."""
+    whole = isinstance(value, numbers.Real) and value % 1 == 0
+    if not whole or value < least:
+        raise ValueError(
+            f"{name} must be a whole number of at least {least}, got {value!r}: {hint}"
+        )
+    return int(value)
+
+
+def checked_classes(num_classes):
+    """Return the number of classes as an int, or say why it cannot be one."""
+    hint = "with one class there is nothing to tell apart."
+    return whole_number("num_classes", num_classes, 2, hint)
 
 
 def inverse_length(vectors, axis):
@@ -82,12 +99,7 @@ class _NormalisedHead(keras.layers.Layer):
     def __init__(self, num_classes, kernel_initializer="glorot_uniform", **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if num_classes < 2:
-            raise ValueError(
-                f"num_classes must be at least 2, got {num_classes}: with one class there is "
-                "nothing to tell apart."
-            )
-        self.num_classes = int(num_classes)
+        self.num_classes = checked_classes(num_classes)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
@@ -177,12 +189,8 @@ class SubCenterHead(keras.layers.Layer):
     def __init__(self, num_classes, centers=3, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if num_classes < 2 or centers < 1:
-            raise ValueError(
-                "num_classes must be at least 2 and centers at least 1, got "
-                f"{num_classes} and {centers}; the paper uses 3 centers a class."
-            )
-        self.num_classes, self.centers = int(num_classes), int(centers)
+        self.num_classes = checked_classes(num_classes)
+        self.centers = whole_number("centers", centers, 1, "the paper uses 3 centers a class.")
         self.directions = CosineHead(self.num_classes * self.centers, name="directions")
 
     def build(self, input_shape):

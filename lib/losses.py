@@ -55,7 +55,7 @@ def softmax_cross_entropy(labels, logits):
     Raises:
         ValueError: labels that are not one index a sample, or (outside compiled code) that lie
             outside [0, classes). Compiled for a CPU by TensorFlow such a label stops the
-            training with its value; on other backends and devices its loss is NaN.
+            training with its value; by XLA, on other backends and devices its loss is NaN.
     """
     logits = ops.cast(logits, "float32")
     index, valid = class_index(labels, logits)
@@ -192,8 +192,9 @@ class MarginLoss(keras.losses.Loss):
         ValueError: at construction, for a margin or scale outside its range; in a call outside
             compiled code, for a label outside [0, classes) or target cosines that are none.
             Compiled for a CPU by TensorFlow they stop the training with an error that shows the
-            label and `label_is_no_class`, or `target_is_no_cosine`. On other backends and devices
-            nothing can stop compiled code: the loss becomes NaN, never a plausible number, and
+            label and `label_is_no_class`, or `target_is_no_cosine`. Nothing can stop code that XLA
+            compiled (`jit_compile=True`), or another backend, or for another device: there the
+            loss becomes NaN, never a plausible number, and
             `model.compile(..., run_eagerly=True)` names the sample.
     """
 
@@ -209,7 +210,7 @@ class MarginLoss(keras.losses.Loss):
         # float32 also where keras.config.floatx() is less: see the module's docstring.
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.m1, self.m2, self.m3 = checked_margins(m1, m2, m3)
-        self.scale = _checked_scale(scale)
+        self.scale = checked_scale(scale)
 
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
@@ -330,7 +331,7 @@ def _config(loss, *arguments):
 
 def checked_margins(m1, m2, m3):
     """Return the margins as floats, or say which one cannot be meant."""
-    m1, m2, m3 = float(m1), float(m2), float(m3)
+    m1, m2, m3 = number("m1", m1), number("m2", m2), number("m3", m3)
     if not (math.isfinite(m1) and m1 > 0):
         raise ValueError(
             f"m1 multiplies the angle and must be positive, got {m1}; 1 means no such margin."
@@ -354,12 +355,22 @@ def checked_margins(m1, m2, m3):
     return m1, m2, m3
 
 
-def _checked_scale(scale):
+def checked_scale(scale):
     """Return the scale as a float, or say why it cannot be one."""
-    scale = float(scale)
+    scale = number("scale", scale)
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be a positive number, got {scale}; the papers use 16 to 64.")
     return scale
+
+
+def number(name, value):
+    """Return an argument as a float, or say which one is no number."""
+    try:
+        if not isinstance(value, str):  # "0.5" is refused like any other text
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be a number, got {value!r}.")
 
 
 def class_index(labels, logits):

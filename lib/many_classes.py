@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from .files import write_atomically
+
 ROOT = Path(__file__).resolve().parent.parent
 COST_FILE = ROOT / "data" / "head_cost.json"
 STEPS_FILE = ROOT / "data" / "distributed.json"
@@ -116,8 +118,9 @@ def fewest_devices(num_classes, dim, batch, memory, share=1.0):
         ValueError: if it never does: the logits of one device, 4 N C r bytes, do not shrink with
             the number of devices, because each brings its own images along.
     """
+    _check_plan(num_classes, dim, batch, 1, share)
     floor = 2 * FLOAT * batch * num_classes * share
-    if floor >= memory:
+    if not floor < memory:
         raise ValueError(
             f"no number of devices is enough: the logits and their gradient alone take "
             f"{floor / 1e9:.1f} GB on each. Lower the batch on a device, or the share of classes."
@@ -126,11 +129,10 @@ def fewest_devices(num_classes, dim, batch, memory, share=1.0):
 
 
 def _check_plan(num_classes, dim, batch, devices, share):
-    if min(num_classes, dim, batch, devices) < 1:
-        raise ValueError(
-            "num_classes, dim, batch and devices must each be at least 1, got "
-            f"{num_classes}, {dim}, {batch} and {devices}."
-        )
+    sizes = {"num_classes": num_classes, "dim": dim, "batch": batch, "devices": devices}
+    for name, size in sizes.items():
+        if not 1 <= size < math.inf:
+            raise ValueError(f"{name} must be a number of at least 1, got {size}.")
     if not 0 < share <= 1:
         raise ValueError(f"share must lie in (0, 1], got {share}; 0.1 is a tenth of the classes.")
 
@@ -204,7 +206,7 @@ def record_costs(path=COST_FILE):
     versions = {name: metadata.version(name) for name in ("tensorflow", "keras")}
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
     result = {"batch": BATCH, "dim": DIM, "machine": machine, "versions": versions, "rows": rows}
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(result, indent=1) + "\n")
 
 
 def recorded_costs(share, path=COST_FILE):
@@ -285,7 +287,7 @@ def _step_or_record(*arguments):
 def record_steps(path=STEPS_FILE):
     """Take all steps of `STEPS` and write what they gave."""
     found = {" ".join(map(str, arguments)): one_step(*arguments) for arguments in STEPS}
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(found, indent=1) + "\n")
 
 
 # --- in the process of its own --------------------------------------------------------------------

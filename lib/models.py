@@ -16,8 +16,9 @@ from .layers import (
     finite,
     inverse_length,
     times_unit_columns,
+    whole_number,
 )
-from .losses import checked_margins, class_index, margin_logit, softmax_cross_entropy
+from .losses import checked_margins, class_index, margin_logit, number, softmax_cross_entropy
 
 # The iterations of SphereFace's training, for which its released annealing was made.
 _SPHEREFACE_ITERATIONS = 28_000
@@ -28,6 +29,9 @@ class _BackboneAndHead(keras.Model):
 
     def __init__(self, backbone, head, **kwargs):
         super().__init__(**kwargs)
+        for name, layer in (("backbone", backbone), ("head", head)):
+            if not isinstance(layer, keras.layers.Layer):
+                raise ValueError(f"{name} must be a Keras model or layer, got {layer!r}.")
         self.backbone = backbone
         self.head = head
         self._embeddings = None
@@ -108,18 +112,17 @@ class CenterLossModel(_BackboneAndHead):
 
     def __init__(self, backbone, head, weight=0.003, alpha=0.5, **kwargs):
         super().__init__(backbone, head, **kwargs)
-        if not weight >= 0:
+        self.weight, self.alpha = number("weight", weight), number("alpha", alpha)
+        if not 0 <= self.weight < math.inf:
             raise ValueError(
-                f"weight multiplies the center loss and must be >= 0, got {weight}; the paper "
-                "uses 0.003."
+                f"weight multiplies the center loss and must be finite and >= 0, got {weight}; the "
+                "paper uses 0.003."
             )
-        if not 0 <= alpha <= 1:
+        if not 0 <= self.alpha <= 1:
             raise ValueError(
                 f"alpha is the centres' step and must lie in [0, 1], got {alpha}; the paper uses "
                 "0.5."
             )
-        self.weight = float(weight)
-        self.alpha = float(alpha)
 
     def build(self, input_shape):
         if self.built:
@@ -219,7 +222,8 @@ class AnnealedSphereFace(_BackboneAndHead):
         num_classes: C, at least 2.
         training_steps: T, all optimizer steps of the training: epochs * batches an epoch.
         margin: m, a factor >= 1 on the angle.
-        first, last: lambda at the start, and the value where it stays.
+        first, last: lambda at the start, > 0, and the value where it stays, >= 0. Without any
+            annealing it is `FeatureScaleMarginModel`.
         decay: 0.12 above.
 
     Compile it without a loss. Outputs |x| cos(theta), shape (batch, num_classes).
@@ -239,20 +243,20 @@ class AnnealedSphereFace(_BackboneAndHead):
         **kwargs,
     ):
         super().__init__(backbone, ModifiedSoftmaxHead(num_classes, name="head"), **kwargs)
-        if training_steps < 1:
-            raise ValueError(
-                f"training_steps must be at least 1, got {training_steps}: pass the number of "
-                "epochs times the number of batches in one."
-            )
-        if not 0 <= last <= first or decay < 0:
-            raise ValueError(
-                "lambda must fall from `first` to a smaller `last` >= 0 with a `decay` >= 0, got "
-                f"first={first}, last={last}, decay={decay}; SphereFace has 1000, 5 and 0.12."
-            )
         self.num_classes = self.head.num_classes
-        self.training_steps = int(training_steps)
+        hint = "pass the number of epochs times the number of batches in one."
+        self.training_steps = whole_number("training_steps", training_steps, 1, hint)
         self.margin = checked_margins(margin, 0.0, 0.0)[0]
-        self.first, self.last, self.decay = float(first), float(last), float(decay)
+        self.first, self.last = number("first", first), number("last", last)
+        self.decay = number("decay", decay)
+        falls = 0 <= self.last <= self.first and 0 < self.first < math.inf
+        if not (falls and 0 <= self.decay < math.inf):
+            raise ValueError(
+                "lambda must fall from a finite `first` > 0 to a `last` >= 0 that is not larger, "
+                f"with a finite `decay` >= 0, got first={first}, last={last}, decay={decay}; "
+                "SphereFace has 1000, 5 and 0.12. For no annealing take "
+                "FeatureScaleMarginModel(..., m1=4)."
+            )
 
     def build(self, input_shape):
         if self.built:
@@ -334,7 +338,7 @@ class PartialFCModel(_BackboneAndHead):
                 f"head must be a lib.layers.CosineHead, got {type(head).__name__}: the classes "
                 "that are drawn are columns of its kernel."
             )
-        share = float(share)
+        share = number("share", share)
         if not 0 < share <= 1:
             raise ValueError(
                 f"share is the part of the classes in a step and must lie in (0, 1], got {share}; "
@@ -374,8 +378,11 @@ class PartialFCModel(_BackboneAndHead):
         """Return S different classes in ascending order, those of the batch among them."""
         lots = keras.random.uniform((self.head.num_classes,), seed=self.seed_generator)
         with keras.name_scope("label_is_no_class"):
+            # Their lots are looked up first, so that a label that is no class is refused by its
+            # value here as in `lib.losses`: `take` counts negative indices from the end.
+            own = ops.take(lots, ops.where(index < 0, index - self.head.num_classes, index))
             # above all other lots, which are below 1
-            lots = ops.scatter_update(lots, index[:, None], ops.full_like(index, 2.0, "float32"))
+            lots = ops.scatter_update(lots, index[:, None], ops.maximum(own, 2.0))
         _, drawn = ops.top_k(lots, self.num_sampled, sorted=False)
         return ops.sort(ops.cast(drawn, "int32"))
 

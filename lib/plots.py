@@ -5,18 +5,22 @@ and `show` puts a figure into the notebook, live where ipympl is there, with its
 readers who do not see it.
 """
 
+import math
 import os
+from itertools import cycle
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patheffects import withStroke
-from sklearn.metrics import roc_curve
 
-from .evaluation import angles_to_centres, equal_error_rate
+from . import inputs, verification
+from .evaluation import angles_to_centres
 
 # Ten colours that stay apart for readers with colour-vision deficiencies (M. A. Petroff,
 # arXiv:2107.02270, table 1). The digit itself, as the marker, is always there as a second cue.
@@ -71,6 +75,10 @@ def new_figure(name, columns=1, rows=1, width=7.0, height=4.5, **subplot_options
     Returns:
         The figure, and one axes or an array of them, as `plt.subplots` returns them.
     """
+    for value, argument in ((columns, "columns"), (rows, "rows")):
+        inputs.whole_number(value, argument)
+    for value, argument in ((width, "width"), (height, "height")):
+        inputs.number_between(value, argument, 0, 1000)
     fig, axes = plt.subplots(
         rows,
         columns,
@@ -94,19 +102,22 @@ def show(fig, alt):
     Raises:
         ValueError: if the description is missing or too short to describe anything.
     """
-    metadata = described(alt)
-    display(fig.canvas if is_live(fig) else fig, metadata=metadata)
+    live, metadata = is_live(fig), described(alt)
+    display(fig.canvas if live else fig, metadata=metadata)
 
 
 def described(alt):
     """The metadata that gives a displayed figure its description; errors as for `show`."""
-    if len(alt.split()) < 5:
-        raise ValueError(f"describe the figure in a sentence: alt={alt!r} says too little.")
+    if not isinstance(alt, str) or len(alt.split()) < 5:
+        raise ValueError(
+            f"alt: describe the figure in a sentence; {inputs.shown(alt)} says too little."
+        )
     return {"image/png": {"alt": alt}}
 
 
 def is_live(fig):
     """Whether the figure belongs to ipympl, the backend of figures one can touch."""
+    inputs.instance(fig, Figure, "fig", "new_figure makes one")
     return hasattr(fig.canvas, "syncing_data_url")
 
 
@@ -115,8 +126,11 @@ def is_live(fig):
 
 def plot_images(ax, images, columns, titles=None):
     """Tile images (N, height, width[, 1]) in `[0, 1]` into one axes, `columns` in a row."""
-    images = np.asarray(images).reshape(len(images), *images.shape[1:3])
-    rows = -(-len(images) // columns)
+    _check_axes(ax)
+    images = _gray(images)
+    if titles is not None and inputs.read(titles).shape != (len(images),):
+        raise ValueError(f"titles: expected {len(images)} texts, got {inputs.shown(titles)}.")
+    rows = -(-len(images) // inputs.whole_number(columns, "columns"))
     height, width = images.shape[1:]
     sheet = np.zeros((rows * (height + 2), columns * (width + 2)))
     for i, image in enumerate(images):
@@ -133,22 +147,24 @@ def plot_images(ax, images, columns, titles=None):
 
 
 def plot_embeddings(ax, embeddings, labels, weights=None):
-    """Draw 2-D embeddings, each as its digit, and the directions of the class weights.
+    """Draw 2-D or 3-D embeddings, each as its digit, and the directions of the class weights.
 
     Args:
-        ax: 2-D axes.
-        embeddings: (N, 2).
+        ax: axes of as many dimensions.
+        embeddings: (N, 2) or (N, 3).
         labels: (N,) class numbers 0 to 9.
-        weights: (2, C) class weights, one column a class; None draws no arrows.
+        weights: (2, C) or (3, C) class weights, one column a class; None draws no arrows.
     """
-    _scatter_digits(ax, embeddings, labels)
-    limit = 1.08 * np.abs(embeddings).max()
-    if weights is not None:
-        for label, tip in enumerate(0.95 * limit * _unit_rows(np.asarray(weights).T)):
-            ax.plot((0, tip[0]), (0, tip[1]), color=COLORS[label], lw=1.2, zorder=1)
-    ax.plot(0, 0, "+", color=INK, ms=9)
-    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$", title="embeddings")
+    dimensions = 3 if _is_3d(ax) else 2
+    embeddings, labels = _scatter_digits(ax, embeddings, labels, dimensions)
+    limit = 1.08 * np.abs(embeddings).max() or 1.0
+    for label, tip in enumerate(0.95 * limit * _directions(weights, dimensions)):
+        ax.plot(*np.stack([0 * tip, tip], axis=1), color=COLORS[label], lw=1.2, zorder=1)
+    ax.plot(*np.zeros((dimensions, 1)), "+", color=INK, ms=9)
+    for axis in "xyz"[:dimensions]:
+        number = "xyz".index(axis) + 1
+        ax.set(**{f"{axis}lim": (-limit, limit), f"{axis}label": f"embedding $x_{number}$"})
+    ax.set(title="embeddings", aspect="equal")
     return ax
 
 
@@ -160,7 +176,10 @@ def plot_unit_circle(ax, embeddings, labels, weights=None):
 
     Args as for `plot_embeddings`.
     """
-    angles = np.arctan2(embeddings[:, 1], embeddings[:, 0])
+    _check_axes(ax)
+    x, y = inputs.unit_rows(embeddings, dimensions=2).T
+    labels = inputs.class_numbers(labels, len(x), len(COLORS))
+    angles = np.arctan2(y, x)
     grid = np.linspace(-np.pi, np.pi, 1441)
     densities = {c: circular_density(angles[labels == c], grid) for c in np.unique(labels)}
     scale = 0.75 / max(density.max() for density in densities.values())
@@ -172,10 +191,9 @@ def plot_unit_circle(ax, embeddings, labels, weights=None):
         _write_digit(ax, 1.12 + scale * density.max(), peak, label)
     ax.fill(np.cos(grid), np.sin(grid), color="white", zorder=2)
     ax.plot(np.cos(grid), np.sin(grid), color=INK, lw=0.8, zorder=3)
-    if weights is not None:
-        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
-            _draw_arrow(ax, 0.97 * direction, COLORS[label])
-            _write_digit(ax, 0.62, np.arctan2(direction[1], direction[0]), label, size=9)
+    for label, direction in enumerate(_directions(weights, 2)):
+        _draw_arrow(ax, 0.97 * direction, COLORS[label])
+        _write_digit(ax, 0.62, np.arctan2(direction[1], direction[0]), label, size=9)
     ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title="directions on the unit circle")
     ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     return ax
@@ -190,17 +208,11 @@ def plot_unit_sphere(ax, embeddings, labels, weights=None):
         labels: (N,) class numbers 0 to 9.
         weights: (3, C) class weights, or None.
     """
-    directions = _unit_rows(embeddings)
     draw_sphere(ax)
-    for label in range(10):
-        members = directions[labels == label]
-        ax.scatter(
-            *members.T, s=26, marker=f"${label}$", color=COLORS[label], ec=EDGES[label], lw=0.4
-        )
-    if weights is not None:
-        for label, direction in enumerate(_unit_rows(np.asarray(weights).T)):
-            ax.quiver(0, 0, 0, *direction, color=COLORS[label], arrow_length_ratio=0.1)
-            ax.text(*(1.15 * direction), str(label), color=INK, weight="bold", ha="center")
+    _scatter_digits(ax, inputs.unit_rows(embeddings, dimensions=3), labels, 3)
+    for label, direction in enumerate(_directions(weights, 3)):
+        ax.quiver(0, 0, 0, *direction, color=COLORS[label], arrow_length_ratio=0.1)
+        ax.text(*(1.15 * direction), str(label), color=INK, weight="bold", ha="center")
     return ax
 
 
@@ -209,6 +221,7 @@ def draw_sphere(ax):
 
     From here on the mouse turns 3-D figures around their vertical axis and up, never tilting them.
     """
+    _check_axes(ax, 3)
     plt.rcParams["axes3d.mouserotationstyle"] = "azel"
     around, up = np.meshgrid(np.linspace(0, 2 * np.pi, 37), np.linspace(0, np.pi, 19))
     sphere = (np.cos(around) * np.sin(up), np.sin(around) * np.sin(up), np.cos(up))
@@ -228,7 +241,11 @@ def plot_angle_histogram(ax, embeddings, labels, centres):
         labels: (N,) class numbers.
         centres: (C, D), one row a class, as `lib.evaluation.class_centres` gives them.
     """
+    _check_axes(ax)
     angles = np.degrees(angles_to_centres(embeddings, centres))
+    if angles.shape[1] < 2:
+        raise ValueError("centres: one class only; the angles to others need two or more.")
+    labels = inputs.class_numbers(labels, *angles.shape)
     own = np.eye(len(centres), dtype=bool)[labels]
     bins = np.linspace(0, 180, 61)
     own_share, other_share = (np.histogram(angles[mask], bins)[0] for mask in (own, ~own))
@@ -251,10 +268,25 @@ def three_pictures(name, embeddings, labels, centres, weights=None):
     Returns:
         The figure; pass it to `show`.
     """
+    shape = inputs.read(embeddings).shape
+    dimensions = shape[-1] if len(shape) == 2 else 0
+    if dimensions not in (2, 3):
+        raise ValueError(
+            f"embeddings: expected shape (images, 2) or (images, 3), got {shape}; for others there "
+            "are tsne and plot_angle_histogram."
+        )
     fig, axes = new_figure(name, columns=3, width=10.5, height=3.7)
-    plot_embeddings(axes[0], embeddings, labels, weights)
-    plot_unit_circle(axes[1], embeddings, labels, weights)
+    if dimensions == 3:
+        for place, ax in enumerate(axes[:2]):
+            ax.remove()
+            axes[place] = fig.add_subplot(ax.get_subplotspec(), projection="3d")
     plot_angle_histogram(axes[2], embeddings, labels, centres)
+    plot_embeddings(axes[0], embeddings, labels, weights)
+    directions = plot_unit_circle if dimensions == 2 else plot_unit_sphere
+    directions(axes[1], embeddings, labels, weights)
+    for ax in axes[:2] if dimensions == 3 else ():
+        ax.set_box_aspect((1, 1, 1), zoom=0.8)  # else the layout cuts the third label off
+        ax.locator_params(nbins=3)
     return fig
 
 
@@ -269,15 +301,21 @@ def plot_decision_regions(ax, predict, embeddings, labels, resolution=300):
         labels: (N,) class numbers.
         resolution: points along each side of the grid.
     """
-    limit = 1.08 * np.abs(embeddings).max()
+    _check_axes(ax)
+    embeddings = inputs.array(embeddings, "embeddings", ("images", 2))
+    inputs.function(predict, "predict", "a Keras head")
+    resolution = inputs.whole_number(resolution, "resolution", 2, 5000)
+    limit = 1.08 * np.abs(embeddings).max() or 1.0
     side = np.linspace(-limit, limit, resolution, dtype="float32")
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    winner = keras.ops.convert_to_numpy(predict(grid)).argmax(axis=-1)
+    scores = keras.ops.convert_to_numpy(predict(grid))
+    winner = inputs.array(scores, "predict", (len(grid), "scores")).argmax(axis=-1)
+    inputs.class_numbers(winner, num_classes=len(COLORS), name="predict")
     colors = np.array([to_rgb(color) for color in COLORS])
     picture = (0.35 * colors + 0.65)[winner].reshape(resolution, resolution, 3)
     extent = (-limit, limit, -limit, limit)
     ax.imshow(picture, extent=extent, origin="lower", interpolation="nearest", aspect="equal")
-    _scatter_digits(ax, embeddings, labels)
+    _scatter_digits(ax, embeddings, labels, 2)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
     ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$", title="decision regions")
     return ax
@@ -292,28 +330,36 @@ def tsne(embeddings, seed=0):
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    layout = TSNE(metric="cosine", init="pca", perplexity=30, random_state=seed)
+    inputs.whole_number(seed, "seed", 0, 2**32 - 1)
+    unit, neighbours = inputs.unit_rows(embeddings), 30
+    if len(unit) <= neighbours or unit.shape[1] < 2 or (unit == unit[0]).all():
+        raise ValueError(
+            f"embeddings: a map needs more than {neighbours} of them, of two or more dimensions, "
+            f"not all in one direction; got shape {unit.shape}."
+        )
+    layout = TSNE(metric="cosine", init="pca", perplexity=neighbours, random_state=seed)
     # Its threads wait for one another at every step: on a busy machine two are slower than one.
     with threadpool_limits(1, user_api="openmp"):
-        return layout.fit_transform(_unit_rows(embeddings))
+        return layout.fit_transform(unit)
 
 
 def plot_tsne(ax, points, labels, images=None):
     """Draw a t-SNE layout (N, 2), each point as its digit; with `images`, hovering shows them."""
-    _scatter_digits(ax, points, labels)
-    for label in range(10):
+    points, labels = _scatter_digits(ax, points, labels, 2, "points")
+    for label in np.unique(labels):
         x, y = np.median(points[labels == label], axis=0)
         ax.text(x, y, str(label), ha="center", va="center", fontsize=18, weight="bold",
                 color=INK, path_effects=[withStroke(linewidth=4, foreground="white")])  # fmt: skip
     ax.set(xticks=(), yticks=(), xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
     ax.set(title="t-SNE", aspect="equal")
     if images is not None:
-        show_image_on_hover(ax, points, images)
+        _show_image_on_hover(ax, points, images)
     return ax
 
 
-def show_image_on_hover(ax, points, images):
+def _show_image_on_hover(ax, points, images):
     """Show the image that belongs to the point under the mouse pointer, in a live figure."""
+    images = _gray(images, len(points))
     thumbnail = OffsetImage(np.zeros(images.shape[1:3]), zoom=2, cmap="Greys", clim=(0, 1))
     box = AnnotationBbox(thumbnail, (0, 0), xybox=(40, 40), boxcoords="offset points", pad=0.2)
     box.set_visible(False)
@@ -325,7 +371,7 @@ def show_image_on_hover(ax, points, images):
             return
         box.set_visible(nearest is not None)
         if nearest is not None:
-            thumbnail.set_data(images[nearest].squeeze())
+            thumbnail.set_data(images[nearest])
             box.xy = points[nearest]
         ax.figure.canvas.draw_idle()
 
@@ -334,6 +380,11 @@ def show_image_on_hover(ax, points, images):
 
 def nearest_point(ax, points, event, within_pixels=12):
     """The number of the point under the pointer, or None if none is near."""
+    _check_axes(ax)
+    points = inputs.array(points, "points", ("points", 2))
+    inputs.number_between(within_pixels, "within_pixels", 0, math.inf)
+    if not (hasattr(event, "x") and hasattr(event, "y")):
+        raise TypeError(f"event: expected Matplotlib's of the mouse, got {inputs.shown(event)}.")
     distances = np.hypot(*(ax.transData.transform(points) - (event.x, event.y)).T)
     nearest = int(distances.argmin())
     return nearest if distances[nearest] <= within_pixels else None
@@ -342,34 +393,21 @@ def nearest_point(ax, points, event, within_pixels=12):
 # --- verification ---------------------------------------------------------------------------------
 
 
-def plot_score_histogram(ax, scores, genuine):
-    """Compare the cosines of genuine pairs with those of impostor pairs.
+def plot_error_rates(ax, scores):
+    """Draw both error rates against the threshold, and mark where they are equal (the EER).
 
     Args:
         ax: 2-D axes.
-        scores: (P,) cosines, as `lib.evaluation.pair_scores` gives them.
-        genuine: (P,) bool.
+        scores: `lib.verification.PairScores`.
     """
-    bins = np.linspace(min(0, scores.min()), 1, 81)
-    ax.hist(scores[genuine], bins, density=True, color=OWN, alpha=0.85, label="genuine pairs")
-    ax.hist(scores[~genuine], bins, density=True, color=OTHER, histtype="step", lw=1.6,
-            hatch="///", label="impostor pairs")  # fmt: skip
-    ax.set(xlabel="cosine similarity of the pair", ylabel="density", title="scores of the pairs")
-    ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # room for the legend
-    ax.legend(loc="upper left")
-    return ax
-
-
-def plot_error_rates(ax, scores, genuine):
-    """Draw both error rates against the threshold, and mark where they are equal (the EER).
-
-    Arguments as for `plot_score_histogram`.
-    """
-    far, tar, threshold = roc_curve(genuine, scores)
-    eer = equal_error_rate(scores, genuine)
-    crossing = np.interp(eer, far, threshold)
-    ax.plot(threshold[1:], far[1:], color=OTHER, label="impostors accepted (FAR)")
-    ax.plot(threshold[1:], 1 - tar[1:], color=OWN, ls="--", label="genuine rejected (1 − TAR)")
+    _check_axes(ax)
+    eer = verification.equal_error_rate(scores)
+    ends = [part[end] for part in (scores.genuine, scores.impostor) for end in (0, -1)]
+    threshold = np.linspace(min(ends), max(ends), 1001)
+    far, tar = scores.far(threshold), scores.tar(threshold)
+    crossing = np.interp(0, 1 - tar - far, threshold)
+    ax.plot(threshold, far, color=OTHER, label="impostors accepted (FAR)")
+    ax.plot(threshold, 1 - tar, color=OWN, ls="--", label="genuine rejected (1 − TAR)")
     ax.plot(crossing, eer, "o", color=INK)
     ax.annotate(f"EER {eer:.3f}", (crossing, eer), (14, -4), textcoords="offset points")
     ax.set(xlabel="threshold on the cosine", ylabel="error rate", ylim=(0, 1.3))
@@ -387,8 +425,11 @@ def plot_pair_scores(ax, scores, log=False):
         log: a logarithmic axis, on which rare scores can be seen; the unit is then the share of
             its kind's pairs that falls into one of 80 columns.
     """
+    _check_axes(ax)
+    remedy = "lib.verification.score_pairs makes them"
+    inputs.instance(scores, verification.PairScores, "scores", remedy)
     low = min(0.0, float(scores.impostor[0]), float(scores.genuine[0]))
-    bins = np.linspace(low, 1, 81)
+    bins = np.linspace(low, max(1.0, float(scores.impostor[-1]), float(scores.genuine[-1])), 81)
     for part, label, look in (
         (scores.genuine, "genuine pairs", {"fill": True, "color": OWN, "alpha": 0.85}),
         (scores.impostor, "impostor pairs", {"color": OTHER, "lw": 1.6, "hatch": "///"}),
@@ -411,9 +452,10 @@ def plot_roc(ax, curves):
         ax: 2-D axes.
         curves: a dictionary, name → (far, tar) as `lib.verification.roc_points` gives them.
     """
-    styles = zip(COLORS[:1] + COLORS[6:7] + COLORS[4:5] + COLORS[2:3], ("-", "--", "-.", ":"),
-                 strict=True)  # fmt: skip
-    for (name, (far, tar)), (color, line) in zip(curves.items(), styles, strict=False):
+    _check_axes(ax)
+    example = "{'softmax': roc_points(scores)[:2]}"
+    for name, curve, color, _, line in _with_looks(curves, "curves", example):
+        far, tar = inputs.array(curve, "curves", (2, "points"))
         ax.plot(far, tar, line, color=color, lw=2, label=name)
     ax.set(xscale="log", ylim=(0, 1.02), title="ROC curve")
     ax.set(xlabel="impostor pairs accepted (FAR)", ylabel="genuine pairs accepted (TAR)")
@@ -431,7 +473,11 @@ def plot_image_map(ax, points, images, labels=None):
         images: (N, height, width[, 1]) in [0, 1].
         labels: (N,) class numbers, or None for black.
     """
-    images = np.asarray(images).reshape(len(images), *images.shape[1:3])
+    _check_axes(ax)
+    points = inputs.array(points, "points", ("points", 2))
+    images = _gray(images, len(points))
+    if labels is not None:
+        labels = inputs.class_numbers(labels, len(images))
     for i, (point, image) in enumerate(zip(points, images, strict=True)):
         ink = INK if labels is None else EDGES[labels[i] % len(EDGES)]
         picture = np.concatenate([np.broadcast_to(to_rgb(ink), (*image.shape, 3)),
@@ -449,13 +495,21 @@ def plot_image_map(ax, points, images, labels=None):
 
 def plot_loss_curves(ax, histories, quantity="loss"):
     """Draw one line for each training: `histories` maps a name to a Keras `History`."""
-    markers = "os^Dv"
-    for i, (name, history) in enumerate(histories.items()):
-        values = history.history[quantity]
-        epochs = range(1, len(values) + 1)
-        ax.plot(epochs, values, marker=markers[i % len(markers)], color=COLORS[i], label=name)
+    _check_axes(ax)
+    longest = 1
+    for name, history, color, marker, _ in _with_looks(histories, "histories", "{'a': history}"):
+        known = getattr(history, "history", None)
+        if not isinstance(known, dict) or quantity not in known:
+            raise ValueError(
+                f"histories, quantity: that of {inputs.shown(name)} has no "
+                f"{inputs.shown(quantity)}; pass what `fit` returned, it has "
+                f"{inputs.some(known or ['nothing'])}."
+            )
+        values = inputs.array(known[quantity], "histories", ("epochs",))
+        ax.plot(range(1, len(values) + 1), values, marker=marker, color=color, label=name)
+        longest = max(longest, len(values))
     ax.set(xlabel="epoch", ylabel=f"training {quantity}", title=f"training {quantity}")
-    ax.set_xticks(epochs)
+    ax.set_xticks(range(1, longest + 1, -(-longest // 20)))
     ax.set_ylim(bottom=0)
     ax.legend()
     return ax
@@ -468,12 +522,14 @@ def plot_sweep(ax, records, columns):
         ax: 2-D axes.
         records: a dictionary, the setting as text → `lib.records.results.Record`, in the order
             wanted.
-        columns: a dictionary, the name of a recorded value → what the legend calls it;
-            three at most.
+        columns: a dictionary, the name of a recorded value → what the legend calls it.
     """
+    _check_axes(ax)
+    inputs.dictionary(records, "records", "{'0.1': recorded(name)}")
     places = range(len(records))
-    looks = zip((OWN, OTHER, COLORS[4]), "os^", ("-", "--", ":"), strict=True)
-    for (name, label), (color, marker, line) in zip(columns.items(), looks, strict=False):
+    for name, label, color, marker, line in _with_looks(columns, "columns", "{'eer': 'EER'}"):
+        for record in records.values():
+            inputs.recorded(record, name, "records, columns")
         means = [record.mean(name) for record in records.values()]
         ax.plot(places, means, line, color=color, marker=marker, ms=7, label=label)
         for place, record in zip(places, records.values(), strict=True):
@@ -492,11 +548,24 @@ def plot_ranges(ax, records, column, groups=None):
         records: a dictionary, the name of a row → `lib.records.results.Record`, from the top down.
         column: the name of the recorded value.
         groups: a dictionary, what the legend calls a group → the names of its rows; each group
-            has a colour and a marker of its own, three at most. None: all rows look alike.
+            has a colour and a marker of its own. None: all rows look alike.
     """
+    _check_axes(ax)
+    for record in inputs.dictionary(records, "records", "{'ArcFace': recorded(name)}").values():
+        inputs.recorded(record, column, "records, column")
     groups = {None: tuple(records)} if groups is None else groups
-    looks = zip((OWN, OTHER, COLORS[4]), "os^", strict=True)
-    for (label, members), (color, marker) in zip(groups.items(), looks, strict=False):
+    example = "{'margins': ('ArcFace',)}"
+    named = {
+        name
+        for members in inputs.dictionary(groups, "groups", example).values()
+        for name in members
+    }
+    if named != set(records):
+        raise ValueError(
+            f"groups: they differ from the records in {inputs.some(named ^ set(records))}; each "
+            "record needs a group."
+        )
+    for label, members, color, marker, _ in _with_looks(groups, "groups", example):
         rows = [(place, name) for place, name in enumerate(records) if name in members]
         for place, name in rows:
             values = records[name].values(column)
@@ -526,16 +595,12 @@ def plot_angle_regions(ax, target_cosine, limit=90):
             logit, such as `lambda angle: lib.losses.psi(2 * angle)`.
         limit: the largest angle shown, in degrees.
     """
-    degrees = np.linspace(0, limit, 301)
-    first, second = np.radians(np.meshgrid(degrees, degrees))
-    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
-        _fill_content(ax, degrees, degrees, target_cosine, own, other, label)
-    ax.plot((0, limit), (0, limit), color=INK, lw=1, ls="--")
+    _check_axes(ax)
+    degrees = np.linspace(0, inputs.number_between(limit, "limit", 0, 180.001), 301)
+    _regions_of_two(ax, degrees, np.radians(degrees), target_cosine)
     ax.text(0.03 * limit, 0.92 * limit, "class 1", color=INK)
     ax.text(0.97 * limit, 0.04 * limit, "class 2", color=INK, ha="right")
-    ax.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
     ax.set(xlabel=r"$\theta_1$, angle to class 1 (degrees)", ylabel=r"$\theta_2$ (degrees)")
-    ax.set(title="who is content")
     return ax
 
 
@@ -549,18 +614,24 @@ def plot_cosine_regions(ax, target_cosine, lowest=0.0):
         target_cosine: as for `plot_angle_regions`.
         lowest: the smallest cosine shown.
     """
-    cosines = np.linspace(lowest, 1, 301)
-    first, second = np.arccos(np.meshgrid(cosines, cosines))
-    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
-        _fill_content(ax, cosines, cosines, target_cosine, own, other, label)
-    ax.plot((lowest, 1), (lowest, 1), color=INK, lw=1, ls="--")
+    _check_axes(ax)
+    cosines = np.linspace(inputs.number_between(lowest, "lowest", -1.001, 1), 1, 301).clip(-1)
+    _regions_of_two(ax, cosines, np.arccos(cosines), target_cosine)
     place = {"color": INK, "ha": "right", "transform": ax.transAxes}
     ax.text(0.97, 0.04, "class 1", **place)
     ax.text(0.3, 0.92, "class 2", **place)
-    ax.set(xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
     ax.set(xlabel=r"$\cos\theta_1$, cosine to class 1", ylabel=r"$\cos\theta_2$")
-    ax.set(title="who is content")
     return ax
+
+
+def _regions_of_two(ax, ticks, angles, target_cosine):
+    """Both classes in the plane of their angles, which the axes call `ticks`."""
+    first, second = np.meshgrid(angles, angles)
+    for label, (own, other) in enumerate(((first, second), (second, first)), 1):
+        _fill_content(ax, ticks, ticks, target_cosine, own, other, label)
+    ends = ticks[0], ticks[-1]
+    ax.plot(ends, ends, color=INK, lw=1, ls="--")
+    ax.set(xlim=ends, ylim=ends, aspect="equal", title="who is content")
 
 
 def plot_margin_on_circle(ax, target_cosine, directions):
@@ -573,6 +644,10 @@ def plot_margin_on_circle(ax, target_cosine, directions):
         target_cosine: as for `plot_angle_regions`.
         directions: of the class weights, in degrees; at least two.
     """
+    _check_axes(ax)
+    directions = inputs.array(directions, "directions", ("classes",))
+    if not 2 <= len(directions) <= len(COLORS):
+        raise ValueError(f"directions: expected 2 to {len(COLORS)} of them, got {len(directions)}.")
     around = np.radians(np.linspace(0, 360, 1441))
     apart = np.abs(np.angle(np.exp(1j * (around[:, None] - np.radians(directions)))))
     radius = np.array([[0.0], [1.0]])
@@ -604,11 +679,20 @@ def plot_pulls_on_arcs(ax, pulls, offsets, apart=36.0):
         offsets: (N,) degrees from the own class weight, negative on one side.
         apart: degrees between two neighbouring class weights.
     """
+    _check_axes(ax)
+    inputs.number_between(apart, "apart", 0, 180)
+    offsets = inputs.array(offsets, "offsets", ("images",))
+    if np.ptp(offsets) == 0:
+        raise ValueError("offsets: expected two or more images at different places.")
+    pulls = {
+        name: inputs.array(pull, "pulls", (len(offsets), 2))
+        for name, pull in inputs.dictionary(pulls, "pulls", "{'ArcFace': pull}").items()
+    }
     quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])  # turns rows by 90°: class 0 points upwards
     angles = np.radians(offsets)
     starts = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ quarter
     longest = max(np.linalg.norm(pull, axis=1).max() for pull in pulls.values())
-    scale = np.radians(np.diff(np.sort(offsets)).max()) / longest
+    scale = np.radians(np.diff(np.sort(offsets)).max()) / (longest or 1)
     radii = 1 + 0.2 * np.arange(len(pulls))[::-1]
     arc = np.radians(90 + np.linspace(-apart - 4, apart + 4, 101))
     for side, label in ((0, 0), (1, 1), (-1, 9)):
@@ -634,7 +718,8 @@ def plot_pulls_on_arcs(ax, pulls, offsets, apart=36.0):
 
 def _fill_content(ax, x, y, target_cosine, own, other, label):
     """Fill where a class is content; every second class is hatched, as a second cue."""
-    content = np.asarray(target_cosine(own)) - np.cos(other)
+    inputs.function(target_cosine, "target_cosine", "lambda angle: psi(2 * angle)")
+    content = inputs.array(target_cosine(own), "target_cosine", own.shape) - np.cos(other)
     hatch = "///" if label % 2 else None
     ax.contourf(x, y, content, (0, np.inf), colors=COLORS[label], alpha=0.45, hatches=[hatch])
 
@@ -642,18 +727,61 @@ def _fill_content(ax, x, y, target_cosine, own, other, label):
 # --- small drawing helpers ------------------------------------------------------------------------
 
 
-def _unit_rows(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def _with_looks(items, name, example):
+    """Name, value, colour, marker and line of each item of a dictionary; twenty look different."""
+    # the dark ones first: they have contrast enough on white without an outline
+    colors = cycle((OWN, OTHER, COLORS[4], COLORS[2], COLORS[8]))
+    looks = zip(colors, cycle("os^Dv<>P"), cycle(("-", "--", "-.", ":")), strict=False)
+    items = inputs.dictionary(items, name, example).items()
+    return [(*item, *look) for item, look in zip(items, looks, strict=False)]
 
 
-def _scatter_digits(ax, points, labels):
+def _is_3d(ax):
+    inputs.instance(ax, Axes, "ax", "new_figure makes them")
+    return hasattr(ax, "get_zlim")
+
+
+def _check_axes(ax, dimensions=2):
+    if _is_3d(ax) != (dimensions == 3):
+        option = "subplot_kw={'projection': '3d'}" if dimensions == 3 else "no projection"
+        raise ValueError(f"ax: expected {dimensions}-D axes; new_figure makes them with {option}.")
+
+
+def _directions(weights, dimensions):
+    """The unit vectors (C, D) of class weights (D, C); none if there are no weights."""
+    if weights is None:
+        return np.zeros((0, dimensions))
+    weights = inputs.array(weights, "weights", (dimensions, "classes"))
+    if weights.shape[1] > len(COLORS):
+        raise ValueError(f"weights: {weights.shape[1]} classes, but colours for {len(COLORS)}.")
+    return inputs.unit_rows(weights.T, "weights")
+
+
+def _gray(images, count="images"):
+    """Images (N, height, width) of (N, height, width[, 1])."""
+    axes = count, "height", "width", 1
+    images = inputs.array(images, "images", axes[: max(3, inputs.read(images).ndim)])
+    return images.reshape(images.shape[:3])
+
+
+def _scatter_digits(ax, points, labels, dimensions, name="embeddings"):
+    """Draw each point as its digit; returns points and labels as arrays."""
+    _check_axes(ax, dimensions)
+    points = inputs.array(points, name, ("images", dimensions))
+    labels = inputs.class_numbers(labels, len(points), len(COLORS))
     for label in range(10):
-        x, y = points[labels == label].T
-        ax.scatter(x, y, s=30, marker=f"${label}$", color=COLORS[label], ec=EDGES[label], lw=0.4)
+        digit = {"marker": f"${label}$", "color": COLORS[label], "ec": EDGES[label], "lw": 0.4}
+        ax.scatter(*points[labels == label].T, s=30 if dimensions == 2 else 26, **digit)
+    return points, labels
 
 
 def circular_density(angles, grid, concentration=400.0):
     """A smoothed histogram of angles on the circle (a von Mises kernel about 3° wide)."""
+    angles, grid = (
+        inputs.array(angles, "angles", ("images",)),
+        inputs.array(grid, "grid", ("points",)),
+    )
+    inputs.number_between(concentration, "concentration", 0, math.inf)
     kernel = np.exp(concentration * (np.cos(grid[:, None] - angles) - 1))
     return kernel.mean(axis=1) * np.sqrt(concentration / (2 * np.pi))
 

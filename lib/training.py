@@ -67,22 +67,24 @@ def train(
     epochs=None,
     learning_rate=LEARNING_RATE,
     batch_size=BATCH_SIZE,
+    decay=True,
     callbacks=(),
     verbose=True,
 ):
     """Compile and fit `model` by the course's one recipe.
 
     The recipe is Adam with a learning rate that falls from 0.003 to 0 along a cosine, in batches of
-    128. It is the same for every loss: none is tuned more than another. (Learning rate and batch
-    size are arguments for the reference demonstrations, which have their own.)
+    128. It is the same for every loss: none is tuned more than another. (Learning rate, its decay
+    and batch size are arguments for the reference demonstrations, which have their own.)
 
     Args:
         model: a Keras model from images (batch, 28, 28, 1) to logits or cosines (batch, classes).
-        digits: what `lib.data.load_digits` returned.
+        digits: what `lib.data.load_digits` returned, or anything with `x_train` and `y_train`.
         loss: any Keras loss on (labels, model output); None for a model that brings its own.
         epochs: passes over the training images; by default the mode's budget.
         learning_rate: Adam's at the start.
         batch_size: images in one training step.
+        decay: False for a learning rate that stays.
         callbacks: more Keras callbacks.
         verbose: print a line for each epoch.
 
@@ -96,10 +98,11 @@ def train(
     epochs = epoch_budget() if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
-    steps = math.ceil(len(digits.x_train) / batch_size) * epochs
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    if decay:
+        steps = math.ceil(len(digits.x_train) / batch_size) * epochs
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        keras.optimizers.Adam(schedule),
+        keras.optimizers.Adam(learning_rate),
         loss=loss,
         metrics=["accuracy"],
         # Ten steps in one call from Python: a quarter faster on two cores, with the same numbers.

@@ -1,11 +1,13 @@
-"""Verification of identities that were never seen in training, with tens of millions of pairs.
+"""Are these two the same? Everything about pairs: scores, ROC, EER, TAR at FAR, identification.
 
-`lib.evaluation` defines TAR, FAR and EER and is enough for a thousand digits. Here the same is
-counted on scores that are sorted once, genuine and impostor pairs apart. And there is more:
-intervals over identities, ten folds as LFW has them, identification with distractors.
+Scores are sorted once, genuine and impostor pairs apart, so that tens of millions of pairs are
+counted in seconds. And there is more: intervals over identities, ten folds as LFW has them,
+identification with distractors.
 
     scores = score_pairs(embeddings, labels)
     measure(scores, fars=(1e-2, 1e-3, 1e-4))
+
+All of it works on NumPy arrays; an identity is named by an integer or a string.
 """
 
 import bisect
@@ -14,9 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import evaluation
+from . import inputs
 
 FARS = (1e-2, 1e-3, 1e-4)
+# A FAR is measured only where at least this many impostor pairs are accepted at it.
+MIN_ACCEPTED_IMPOSTORS = 10
+# Above this cosine (0.8°) float32 has too few digits left to tell angles apart.
+_NEAR = 0.9999
 
 
 # --- pairs ----------------------------------------------------------------------------------------
@@ -26,11 +32,24 @@ FARS = (1e-2, 1e-3, 1e-4)
 class PairScores:
     """The scores of genuine and of impostor pairs, each sorted ascending.
 
-    A pair is accepted if its score is at least the threshold.
+    A pair is accepted if its score is at least the threshold. `score_pairs` and `split_scores`
+    make them.
     """
 
     genuine: np.ndarray
     impostor: np.ndarray
+
+    def __post_init__(self):
+        for name in ("genuine", "impostor"):
+            if inputs.read(getattr(self, name)).shape == (0,):
+                raise ValueError(
+                    f"{name}: no {name} pair; labels need two images of one identity for a genuine "
+                    "pair, and two identities for an impostor pair."
+                )
+            scores = inputs.array(getattr(self, name), name, ("pairs",))
+            if (scores[1:] < scores[:-1]).any():
+                raise ValueError(f"{name}: not sorted; let split_scores make the PairScores.")
+            object.__setattr__(self, name, scores)
 
     def tar(self, threshold):
         """Share of the genuine pairs accepted, at one threshold or an array of them."""
@@ -45,13 +64,13 @@ class PairScores:
 
 
 def score_pairs(embeddings, labels):
-    """The cosines of all pairs of different images, as `PairScores`.
+    """The cosines of all pairs of different images, as `PairScores` (float64).
 
     25 million pairs take a few seconds and less than 1 GB.
 
     Args:
         embeddings: (N, D).
-        labels: (N,) identities, any integers.
+        labels: (N,) identities, integers or strings.
 
     Raises:
         ValueError: if an embedding is zero or not finite, no identity has two images, or there is
@@ -67,21 +86,18 @@ def score_pairs(embeddings, labels):
 
 
 def split_scores(scores, genuine):
-    """`PairScores` from what `lib.evaluation.pair_scores` returns, or any other scores of pairs.
+    """`PairScores` from scores of pairs in any order.
 
     Args:
         scores: (P,), larger for pairs more alike.
         genuine: (P,) bool.
     """
-    scores, genuine = evaluation._checked_pairs(scores, genuine)
+    scores = inputs.array(scores, "scores", ("pairs",))
+    genuine = inputs.booleans(genuine, "genuine", scores.shape)
     return _sorted_parts(scores[genuine], scores[~genuine])
 
 
 def _sorted_parts(genuine, impostor):
-    if not len(genuine):
-        raise ValueError("no genuine pair: at least one identity needs two images.")
-    if not len(impostor):
-        raise ValueError("no impostor pair: at least two identities are needed.")
     genuine.sort()
     impostor.sort()
     return PairScores(genuine, impostor)
@@ -89,8 +105,8 @@ def _sorted_parts(genuine, impostor):
 
 def _by_identity(embeddings, labels):
     """Unit rows in the order of their identities, the number of each, and that order."""
-    unit = evaluation._unit_rows(embeddings)
-    who = np.unique(evaluation._identities(labels, len(unit)), return_inverse=True)[1]
+    unit = inputs.unit_rows(embeddings)
+    who = np.unique(inputs.identities(labels, len(unit)), return_inverse=True)[1]
     order = np.argsort(who, kind="stable")
     return unit[order], who[order], order
 
@@ -99,7 +115,21 @@ def _scores_by_identity(unit, who):
     """Of each identity: cosines of its images with themselves and all later ones, and whose."""
     starts = np.flatnonzero(np.diff(who, prepend=-1))
     for start, end in zip(starts, [*starts[1:], len(who)], strict=True):
-        yield (unit[start:end] @ unit[start:].T).astype("float32"), who[start:]
+        yield _cosines(unit[start:end], unit[start:]), who[start:]
+
+
+def _cosines(rows, others):
+    """The cosines of unit rows, (rows, others), ties where they are equal and nowhere else.
+
+    Rounded to float32, since what follows is the noise of the matrix product, which would part
+    pairs that tie. Near 1, where float32 makes ties of different angles, by 1 − ‖u − v‖² / 2.
+    """
+    cosines = (rows @ others.T).astype("float32").astype("float64")
+    first, second = np.nonzero(cosines > _NEAR)
+    for start in range(0, len(first), 50_000):  # all differences at once could be gigabytes
+        a, b = first[start : start + 50_000], second[start : start + 50_000]
+        cosines[a, b] = 1 - np.square(rows[a] - others[b]).sum(axis=1) / 2
+    return cosines
 
 
 def _share_from(threshold, ascending):
@@ -110,8 +140,43 @@ def _share_from(threshold, ascending):
 # --- operating points -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The most permissive threshold that keeps the false accept rate within `far`.
+
+    A pair is accepted if its score is at least `threshold`. `measured_far` is the rate at that
+    threshold (below `far` where scores tie), `tar` the share of genuine pairs accepted.
+    """
+
+    far: float
+    threshold: float
+    measured_far: float
+    tar: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `measure` found: EER, one `OperatingPoint` for each FAR, and the counts of pairs.
+
+    `lib.evaluation.verification_table` shows several of them side by side.
+    """
+
+    eer: float
+    points: tuple
+    genuine_pairs: int
+    impostor_pairs: int
+
+    def tar_at(self, far):
+        """TAR at one of the FARs that were asked for."""
+        for point in self.points:
+            if point.far == far:
+                return point.tar
+        known = inputs.some(f"{point.far:g}" for point in self.points)
+        raise ValueError(f"far: no operating point at {far}; ask `measure` for it, not {known}.")
+
+
 def measure(scores, fars=FARS):
-    """EER and TAR at given FARs as `lib.evaluation.Verification`, the same as `verification` gives.
+    """EER and TAR at given FARs, as `Verification`.
 
     The thresholds are chosen on these very pairs, so TAR is what the scores allow, not what a
     system set up on other pairs would reach: for that, give a threshold to `scores.tar`.
@@ -121,19 +186,16 @@ def measure(scores, fars=FARS):
         fars: the false accept rates wanted, each above 0 and at most 1.
 
     Raises:
-        ValueError: if fewer than ten impostor pairs would be accepted at one of the FARs.
+        ValueError: if fewer than ten impostor pairs would be accepted at one of the FARs: a rate
+            measured on so few pairs says nothing.
     """
-    evaluation._check_fars(fars, len(scores.impostor))
     points = []
-    for far in fars:
+    for far in _checked_fars(fars, len(_checked(scores).impostor)):
         threshold = threshold_at(scores, far)
-        points.append(
-            evaluation.OperatingPoint(
-                far, threshold, float(scores.far(threshold)), float(scores.tar(threshold))
-            )
-        )
+        rates = float(scores.far(threshold)), float(scores.tar(threshold))
+        points.append(OperatingPoint(far, threshold, *rates))
     counts = len(scores.genuine), len(scores.impostor)
-    return evaluation.Verification(equal_error_rate(scores), tuple(points), *counts)
+    return Verification(equal_error_rate(scores), tuple(points), *counts)
 
 
 def threshold_at(scores, far):
@@ -141,8 +203,8 @@ def threshold_at(scores, far):
 
     It is the score of a pair; infinite if more impostor pairs tie at the top than `far` allows.
     """
-    evaluation._check_fars([far], len(scores.impostor))
-    count = len(scores.impostor)
+    count = len(_checked(scores).impostor)
+    _checked_fars([far], count, "far")
     allowed = math.floor(far * count)
     allowed += (allowed + 1) / count <= far  # where the product was rounded down
     if allowed == count:
@@ -152,13 +214,27 @@ def threshold_at(scores, far):
 
 
 def equal_error_rate(scores):
-    """The error rate where FAR = 1 − TAR, on the straight line between two points of the curve."""
+    """The error rate at the threshold where FAR = 1 − TAR.
+
+    Where the two rates step past each other, the straight line between the two neighbouring points
+    of the ROC curve is used; so scores that are all equal give 0.5.
+
+    Args:
+        scores: `PairScores`.
+    """
+    _checked(scores)
     accepted = max(_last_where_too_many(scores, part) for part in (scores.genuine, scores.impostor))
     before = min(_next_above(accepted, part) for part in (scores.genuine, scores.impostor))
-    far, tar = scores.far([before, accepted]), scores.tar([before, accepted])
-    gap = far + tar - 1
-    share = -gap[0] / (gap[1] - gap[0])
-    return float(far[0] + share * (far[1] - far[0]))
+    return _crossing(scores.far([before, accepted]), scores.tar([before, accepted]))
+
+
+def _crossing(far, tar):
+    """Where a curve of ascending points crosses FAR = 1 − TAR, by straight lines."""
+    gap = far + tar - 1  # rises from −1 to 1 along the curve
+    after = int(np.argmax(gap >= 0))
+    before = after - 1
+    share = -gap[before] / (gap[after] - gap[before])
+    return float(far[before] + share * (far[after] - far[before]))
 
 
 def _last_where_too_many(scores, candidates):
@@ -176,14 +252,38 @@ def _next_above(score, ascending):
     return float(ascending[place]) if place < len(ascending) else math.inf
 
 
+def _checked(scores):
+    remedy = "score_pairs(embeddings, labels) or split_scores(scores, genuine) makes them"
+    return inputs.instance(scores, PairScores, "scores", remedy)
+
+
+def _checked_fars(fars, impostor_pairs=math.inf, name="fars"):
+    if not isinstance(fars, list | tuple | np.ndarray):
+        shown = inputs.shown(fars)
+        raise TypeError(f"{name}: expected several rates, such as (0.01, 0.001), got {shown}.")
+    for far in fars:
+        if not isinstance(far, int | float | np.number) or not 0 < far <= 1:
+            shown = inputs.shown(far)
+            raise ValueError(f"{name}: a FAR is a rate above 0 and at most 1, got {shown}.")
+        if far * impostor_pairs < MIN_ACCEPTED_IMPOSTORS:
+            lowest = MIN_ACCEPTED_IMPOSTORS / impostor_pairs
+            raise ValueError(
+                f"{name}: FAR {far:g} cannot be measured on {impostor_pairs:,} impostor pairs: "
+                f"fewer than {MIN_ACCEPTED_IMPOSTORS} would be accepted. Ask for {lowest:.2g} or "
+                "more, or bring more images."
+            )
+    return fars
+
+
 def roc_points(scores, points=400):
     """The ROC curve at thresholds that are dense where FAR is low, for a logarithmic axis.
 
     Returns:
         far, tar and thresholds, each ascending in FAR; the first is one accepted impostor pair.
     """
-    count = len(scores.impostor)
-    ranks = np.unique(np.geomspace(1, count, min(points, count)).round().astype(int))
+    count = len(_checked(scores).impostor)
+    points = min(inputs.whole_number(points, "points", 2), count)
+    ranks = np.unique(np.geomspace(1, count, points).round().astype(int))
     thresholds = scores.impostor[count - ranks]
     return scores.far(thresholds), scores.tar(thresholds), thresholds
 
@@ -197,12 +297,13 @@ def hardest_pairs(embeddings, labels, count=12):
         impostors, genuine: (count, 2) rows of `embeddings`, the hardest first.
     """
     unit, who, order = _by_identity(embeddings, labels)
+    inputs.whole_number(count, "count")
     starts = np.flatnonzero(np.diff(who, prepend=-1))
     impostors, genuine = [], []
     for start, (scores, partners) in zip(starts, _scores_by_identity(unit, who), strict=True):
         size = len(scores)
         if size > 1:
-            inner = scores[:, :size] + np.tri(size, dtype="float32") * 3  # each pair once
+            inner = scores[:, :size] + np.tri(size) * 3  # each pair once
             first, second = np.unravel_index(inner.argmin(), inner.shape)
             genuine.append((scores[first, second], start + first, start + second))
         best = scores.max(axis=0)
@@ -220,17 +321,18 @@ def hardest_pairs(embeddings, labels, count=12):
 
 
 def bootstrap(embeddings, labels, fars=FARS, resamples=200, level=0.95, seed=0, thresholds=300):
-    """How far EER and TAR would move with other identities, as `lib.evaluation.bootstrap_interval`.
+    """How far EER and TAR would move with other identities: percentile bootstrap intervals.
 
-    The same definition, counted identity by identity: 16 million pairs in about ten seconds.
-    Identities are drawn with replacement, since pairs that share one are not independent. One that
-    is drawn w times counts w times with its own genuine pairs, and w·v times in its impostor pairs
-    with one drawn v times.
+    Pairs are not independent, identities are: so identities are drawn with replacement. One that
+    is drawn w times counts w times with its own genuine pairs, and w·v times in the impostor pairs
+    with one drawn v times. Its own copies are not compared: that would be images with themselves.
+
+    16 million pairs take about ten seconds. Below about ten identities an interval means little.
 
     Args:
         embeddings: (N, D).
         labels: (N,) identities.
-        fars: the false accept rates at which TAR is wanted.
+        fars: the false accept rates at which TAR is wanted, as for `measure`.
         resamples: how many times the identities are drawn.
         level: the share of resamples inside the interval.
         seed: of the draws.
@@ -239,21 +341,35 @@ def bootstrap(embeddings, labels, fars=FARS, resamples=200, level=0.95, seed=0, 
     Returns:
         A dictionary: "eer" and each FAR → (low, high).
     """
+    inputs.number_between(level, "level", 0, 1)
     curves = resampled_curves(embeddings, labels, fars, resamples, seed, thresholds)
     return intervals(*curves, fars, level)
 
 
 def intervals(far, tar, fars=FARS, level=0.95):
     """The percentile intervals of `bootstrap` from curves as `resampled_curves` returns them."""
-    values = {"eer": [evaluation._eer_of_curve(f, t) for f, t in zip(far, tar, strict=True)]}
-    values |= {wanted: resampled_tar(far, tar, wanted) for wanted in fars}
+    far, tar = _curves(far, tar)
+    inputs.number_between(level, "level", 0, 1)
+    values = {"eer": [_crossing(f, t) for f, t in zip(far, tar, strict=True)]}
+    values |= {wanted: resampled_tar(far, tar, wanted) for wanted in _checked_fars(fars)}
     tails = (1 - level) / 2, (1 + level) / 2
     return {name: tuple(map(float, np.quantile(v, tails))) for name, v in values.items()}
 
 
 def resampled_tar(far, tar, wanted):
     """TAR at the FAR `wanted` in each resample, an array (resamples,)."""
+    far, tar = _curves(far, tar)
+    _checked_fars([wanted], name="wanted")
     return np.array([np.interp(wanted, f, t) for f, t in zip(far, tar, strict=True)])
+
+
+def _curves(far, tar):
+    far = inputs.array(far, "far", ("resamples", "points"))
+    tar = inputs.array(tar, "tar", far.shape)
+    for curve, name in ((far, "far"), (tar, "tar")):
+        if (curve[:, 0] != 0).any() or (curve[:, -1] != 1).any():
+            raise ValueError(f"{name}: each curve runs from 0 to 1, as of `resampled_curves`.")
+    return far, tar
 
 
 def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thresholds=300):
@@ -262,9 +378,12 @@ def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thres
     One seed gives the same draws for every model, so curves of two models can be compared resample
     by resample.
     """
+    resamples = inputs.whole_number(resamples, "resamples")
+    inputs.whole_number(seed, "seed", 0)
+    inputs.whole_number(thresholds, "thresholds", 2)
     unit, who, _ = _by_identity(embeddings, labels)
     scores = score_pairs(embeddings, labels)
-    evaluation._check_fars(fars, len(scores.impostor))
+    _checked_fars(fars, len(scores.impostor))
     grid = _threshold_grid(scores, thresholds)
     count = who[-1] + 1
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
@@ -281,6 +400,11 @@ def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thres
     # a resample may hold no genuine or no impostor pair at all: it says nothing
     defined = (far[:, -1] > 0) & (tar[:, -1] > 0)
     start = np.zeros((np.count_nonzero(defined), 1))
+    if not len(start):
+        raise ValueError(
+            f"resamples: none of {resamples} drew both a genuine and an impostor pair; ask for "
+            "more, or bring more identities."
+        )
     far, tar = np.hstack([start, far[defined]]), np.hstack([start, tar[defined]])
     return far / far[:, -1:], tar / tar[:, -1:]
 
@@ -339,8 +463,10 @@ def fold_pairs(labels, folds=10, pairs=300, seed=0):
     Raises:
         ValueError: if a fold has too few identities or too few genuine pairs.
     """
-    rng = np.random.default_rng(seed)
-    labels = evaluation._identities(labels, len(labels))
+    labels = inputs.identities(labels)
+    folds = inputs.whole_number(folds, "folds", 2)
+    pairs = inputs.whole_number(pairs, "pairs")
+    rng = np.random.default_rng(inputs.whole_number(seed, "seed", 0))
     identities = rng.permutation(np.unique(labels))
     first, second = [], []
     for fold in range(folds):
@@ -349,8 +475,9 @@ def fold_pairs(labels, folds=10, pairs=300, seed=0):
         same = labels[a] == labels[b]
         if np.count_nonzero(same) < pairs or np.count_nonzero(~same) < pairs:
             raise ValueError(
-                f"fold {fold} has {np.count_nonzero(same)} genuine and {np.count_nonzero(~same)} "
-                f"impostor pairs, fewer than {pairs}: ask for fewer pairs or folds."
+                f"pairs: fold {fold} has {np.count_nonzero(same):,} genuine and "
+                f"{np.count_nonzero(~same):,} impostor pairs, fewer than {pairs:,}: ask for fewer "
+                "pairs or folds, or bring more images."
             )
         chosen = [rng.choice(np.flatnonzero(kind), pairs, replace=False) for kind in (same, ~same)]
         first.append(a[np.concatenate(chosen)])
@@ -366,12 +493,18 @@ def fold_accuracy(embeddings, first, second, genuine):
         embeddings: (N, D).
         first, second, genuine: (folds, P), as `fold_pairs` returns them.
     """
-    unit = evaluation._unit_rows(embeddings)
+    unit = inputs.unit_rows(embeddings)
+    last = len(unit) - 1
+    first = inputs.whole_numbers(first, "first", ("folds", "pairs"), 0, last)
+    second = inputs.whole_numbers(second, "second", first.shape, 0, last)
+    genuine = inputs.booleans(genuine, "genuine", first.shape)
+    if len(first) < 2:
+        raise ValueError("first: one fold only; its threshold has to come from another, draw two.")
     scores = (unit[first] * unit[second]).sum(axis=-1)
     accuracies, thresholds = [], []
     for fold in range(len(scores)):
         others = np.arange(len(scores)) != fold
-        threshold = best_threshold(scores[others], genuine[others])
+        threshold = best_threshold(scores[others].ravel(), genuine[others].ravel())
         thresholds.append(threshold)
         accuracies.append(float(np.mean((scores[fold] >= threshold) == genuine[fold])))
     return FoldAccuracy(tuple(accuracies), tuple(thresholds))
@@ -382,8 +515,7 @@ def best_threshold(scores, genuine):
 
     Where several places are equally good it is the middle one.
     """
-    scores, genuine = evaluation._checked_pairs(np.ravel(scores), np.ravel(genuine))
-    parts = _sorted_parts(scores[genuine], scores[~genuine])
+    parts = split_scores(scores, genuine)
     accepted_from = np.unique(scores)
     right = parts.tar(accepted_from) * len(parts.genuine)
     right += (1 - parts.far(accepted_from)) * len(parts.impostor)
@@ -397,6 +529,7 @@ def best_threshold(scores, genuine):
 
 def one_each(labels):
     """Rows of the first image of each identity (the gallery), and of all the others (probes)."""
+    labels = inputs.identities(labels)
     gallery = np.unique(labels, return_index=True)[1]
     return gallery, np.setdiff1d(np.arange(len(labels)), gallery)
 
@@ -419,24 +552,22 @@ def ranks(gallery, gallery_labels, probes, probe_labels):
     Raises:
         ValueError: if an identity is in the gallery twice, or a probe's identity is not in it.
     """
-    gallery, probes = (
-        evaluation._unit_rows(gallery, "gallery embeddings"),
-        evaluation._unit_rows(probes, "probe embeddings"),
-    )
-    gallery_labels = evaluation._identities(gallery_labels, len(gallery))
-    probe_labels = evaluation._identities(probe_labels, len(probes))
+    gallery, probes = inputs.unit_rows(gallery, "gallery"), inputs.unit_rows(probes, "probes")
+    inputs.same_dimensions(gallery, probes, ("gallery", "probes"))
+    gallery_labels = inputs.identities(gallery_labels, len(gallery), "gallery_labels")
+    probe_labels = inputs.identities(probe_labels, len(probes), "probe_labels")
     order = np.argsort(gallery_labels)
     known = gallery_labels[order]
-    if (np.diff(known) == 0).any():
-        raise ValueError("an identity is in the gallery twice: enrol one image of each.")
-    place = np.searchsorted(known, probe_labels).clip(max=len(known) - 1)
-    missing = np.unique(probe_labels[known[place] != probe_labels])
+    if (known[1:] == known[:-1]).any():
+        raise ValueError("gallery_labels: an identity is there twice; enrol one image of each.")
+    missing = np.setdiff1d(probe_labels, known)
     if len(missing):
         raise ValueError(
-            f"no gallery image of identity {evaluation._list(missing[:5])}, so its probes cannot "
-            "be found: enrol them, or leave them out and measure false accepts instead."
+            f"probe_labels: no gallery image of identity {inputs.some(missing)}, so its probes "
+            "cannot be found: enrol them, or leave them out and measure false accepts instead."
         )
-    cosines = (probes @ gallery[order].T).astype("float32")
+    place = np.searchsorted(known, probe_labels)
+    cosines = _cosines(probes, gallery[order])
     own = cosines[np.arange(len(probes)), place]
     return (cosines >= own[:, None]).sum(axis=1)
 
@@ -455,11 +586,11 @@ def cmc(ranks, gallery_size, distractors=None):
     Returns:
         (distractors + 1,) shares, rising to 1.
     """
-    others = gallery_size - 1
+    others = inputs.whole_number(gallery_size, "gallery_size") - 1
     distractors = others if distractors is None else distractors
-    if not 0 <= distractors <= others:
-        raise ValueError(f"distractors is {distractors}; this gallery has {others} others.")
-    ahead, probes = np.unique(np.asarray(ranks) - 1, return_counts=True)
+    distractors = inputs.whole_number(distractors, "distractors", 0, others)
+    ranks = inputs.whole_numbers(ranks, "ranks", ("probes",), 1, gallery_size)
+    ahead, probes = np.unique(ranks - 1, return_counts=True)
     log = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, others + 1)))])  # log k!
 
     def log_choose(n, k):
@@ -475,71 +606,3 @@ def cmc(ranks, gallery_size, distractors=None):
     )
     share = np.exp(ways - log_choose(np.array(others), np.array(distractors)))
     return np.minimum((probes[:, None] * share).sum(axis=0).cumsum() / probes.sum(), 1.0)
-
-
-# --- everything at once ---------------------------------------------------------------------------
-
-
-def open_set_scores(embeddings, labels):
-    """The values recorded for a model: what it does with identities it has never seen.
-
-    Returns:
-        A dictionary of floats: `tar_1e-2`, `tar_1e-3`, `tar_1e-4`, `eer`, over all pairs; `rank_1`
-        and `rank_5` with one image of each identity enrolled, and `rank_1_of_100`, the mean over
-        galleries of 100 of them; `fold_accuracy`, on the pairs of `fold_pairs`; `own_angle` and
-        `nearest_angle`, of images to their class's centre and of that to the nearest other, in
-        degrees; the counts of pairs.
-    """
-    result = measure(score_pairs(embeddings, labels))
-    labels = np.unique(labels, return_inverse=True)[1]
-    gallery, probes = one_each(labels)
-    places = ranks(embeddings[gallery], labels[gallery], embeddings[probes], labels[probes])
-    found = cmc(places, len(gallery))
-    centres = evaluation.class_centres(embeddings, labels)
-    angles = np.degrees(evaluation.angles_to_centres(embeddings, centres))
-    between = np.degrees(evaluation.angles_to_centres(centres, centres))
-    np.fill_diagonal(between, np.inf)
-    return {
-        **{f"tar_1e-{digits}": result.tar_at(10.0**-digits) for digits in (2, 3, 4)},
-        "eer": result.eer,
-        "rank_1": float(found[0]),
-        "rank_5": float(found[:5][-1]),
-        "rank_1_of_100": float(cmc(places, len(gallery), min(99, len(gallery) - 1))[0]),
-        "fold_accuracy": fold_accuracy(embeddings, *fold_pairs(labels)).mean,
-        "own_angle": float(angles[np.arange(len(labels)), labels].mean()),
-        "nearest_angle": float(between.min(axis=1).mean()),
-        "genuine_pairs": float(result.genuine_pairs),
-        "impostor_pairs": float(result.impostor_pairs),
-    }
-
-
-# recorded value: (column title, digits after the point)
-COLUMNS = {
-    "tar_1e-2": ("TAR at FAR 0.01 ↑", 3),
-    "tar_1e-3": ("0.001 ↑", 3),
-    "tar_1e-4": ("0.0001 ↑", 3),
-    "eer": ("EER ↓", 4),
-    "rank_1": ("rank 1 ↑", 3),
-    "fold_accuracy": ("ten folds ↑", 4),
-}
-
-
-def open_set_table(rows):
-    """Show what `open_set_scores` gave, or records of it over several seeds, side by side.
-
-    Args:
-        rows: a dictionary, name → such a dictionary ("this run") or a `lib.records.results.Record`.
-    """
-    lines = []
-    for title, row in rows.items():
-        fresh = isinstance(row, dict)
-        cells = []
-        for name, (_, digits) in COLUMNS.items():
-            value = row[name] if fresh else row.mean(name)
-            spread = "" if fresh else f" ± {row.spread(name):.{digits}f}"
-            cells.append(f"{value:.{digits}f}{spread}")
-        source = "this run" if fresh else f"recorded, {len(row.rows)} seeds"
-        lines.append([title, source, *cells])
-    header = ["model", "source", *(title for title, _ in COLUMNS.values())]
-    caption = "On identities never seen. ↑ more is better, ↓ less is better; ± standard deviation."
-    return evaluation.Table(header, lines, caption)

@@ -2,11 +2,12 @@
 
 import gc
 import os
+from unittest import mock
 
-import measured_notebooks
 from lib.tools import private_state
 
 import hypothesis
+import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 os.environ["COURSE_MODE"] = "lesson"
@@ -15,16 +16,10 @@ _state = private_state.use()
 
 set_hypothesis_home_dir(_state / "hypothesis")
 # The same examples in every run: a failure that somebody sees, everybody sees.
-hypothesis.settings.register_profile("course", database=None, deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "course", database=None, deadline=None, derandomize=True, max_examples=60
+)
 hypothesis.settings.load_profile("course")
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--write-budgets",
-        action="store_true",
-        help="keep what each notebook needs in data/budgets.json instead of checking it",
-    )
 
 
 def pytest_collection_finish(session):
@@ -33,5 +28,8 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
-def pytest_configure(config):
-    config.pluginmanager.register(measured_notebooks.MeasuredNotebooks())
+@pytest.fixture(autouse=True)
+def the_same_variables_for_every_test():
+    """Commands that a test calls set variables for what they start; the next test has its own."""
+    with mock.patch.dict(os.environ):
+        yield

@@ -27,12 +27,6 @@ def test_the_embedding_layer_is_linear(build):
     assert layer.activation is keras.activations.linear
 
 
-@pytest.mark.parametrize("build", BUILDERS)
-def test_no_dimension_is_an_error_that_says_what_to_pass(build):
-    with pytest.raises(ValueError, match="at least 1"):
-        build(embedding_dim=0)
-
-
 def test_the_2d_demonstration_has_convolutions_without_activation():
     convolutions = [
         layer

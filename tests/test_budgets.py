@@ -1,68 +1,45 @@
-"""What a lesson states about its cost is what was measured, and a lesson that needs more fails."""
+"""What a lesson states about its cost is what was measured, on the machine where that was done."""
 
-import sys
-import textwrap
-import time
+import re
 
-import measured_notebooks
-from lib.tools import budgets
+from lib.tools import budgets, render
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-pytest_plugins = "pytester"
-
-LESSONS = sorted(budgets.LESSONS.glob("[0-9][0-9]_*.ipynb"))
-MEASURED = {"seconds": 31.0, "megabytes": 1210, "calibration": 0.2}
-
-
-# --- what stands in the repository ----------------------------------------------------------------
+LESSONS = sorted(render.LESSONS.glob("*.ipynb"))
+MOST_SECONDS = {"00": 15, "01": 50, "08": 150, "09": 100}  # of what is stated; 60 elsewhere
+MEASURED = {"seconds": 31.0, "megabytes": 1210}
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_states_what_was_measured(path):
-    entry = budgets.read_budgets()[path.stem]
-    notebook = nbformat.read(path, as_version=4)
-    assert not budgets.state(notebook, entry), "run `python -m lib.tools.budgets`"
+def test_a_lesson_and_the_readme_state_what_was_measured(path):
+    entry, notebook = budgets.read_budgets()[path.stem], render.read(path)
+    readme = budgets.README.read_text(encoding="utf-8")
+    mend = "run `python -m lib.tools.budgets --read`"
+    assert not budgets.state(notebook, entry), mend
+    assert budgets.with_row(readme, path.name, notebook, entry) == readme, mend
+    assert f"(notebooks/{path.name})" in readme
+    assert entry["seconds"] <= MOST_SECONDS.get(path.name[:2], 60)
 
 
-def test_the_readme_states_what_was_measured():
-    measured = budgets.read_budgets()
-    costs = {
-        path.name: budgets.table_cells(nbformat.read(path, as_version=4), measured[path.stem])
-        for path in LESSONS
-    }
-    text = budgets.README.read_text(encoding="utf-8")
-    assert budgets.with_costs(text, costs) == text, "run `python -m lib.tools.budgets`"
-    assert all(f"(notebooks/{name})" in text for name in costs)
-
-
-def test_no_lesson_takes_longer_than_it_may():
-    limits = {"00": 15, "01": 50, "08": 150, "09": 100}
-    entries = budgets.read_budgets()
-    # as if the machine had been as fast each time as it was at its fastest
-    fastest = min(entry["calibration"] for entry in entries.values())
-    for name, entry in entries.items():
-        if not name.startswith("solutions/"):
-            seconds = entry["seconds"] * fastest / entry["calibration"]
-            assert seconds <= limits.get(name[:2], 60), name
-
-
-def test_the_solutions_take_a_minute_in_all():
-    entries = budgets.read_budgets().items()
-    assert sum(entry["seconds"] for name, entry in entries if name.startswith("solutions/")) <= 60
-
-
-# --- reading --------------------------------------------------------------------------------------
+def test_the_first_trained_picture_needs_one_training():
+    """So a reader sees it within half a minute."""
+    cells = render.read(render.LESSONS / "01_softmax.ipynb").cells
+    first = [cell.id for cell in cells].index("pictures")
+    assert any("image/png" in output.get("data", {}) for output in cells[first].outputs)
+    code = "\n".join(cell.source for cell in cells[:first] if cell.cell_type == "code")
+    assert len(re.findall(r"\btrain\(|\.fit\(", code)) == 1
 
 
 def lesson(words=900, formulas=10, pictures=10, lines=200):
     figure = new_output("display_data", {"image/png": ""})
+    text = "word " * (words - 2 - formulas) + "\n$$x$$\n" * formulas
     return new_notebook(
         cells=[
             new_markdown_cell("# 1 · Title\n\n**Time:** soon."),
-            new_markdown_cell("word " * (words - 2 - formulas) + "\n$$x$$\n" * formulas),
+            new_markdown_cell(text),
             new_code_cell("x\n" * lines, outputs=[figure] * pictures),
         ]
     )
@@ -80,93 +57,42 @@ def test_code_addresses_and_the_quiz_are_no_words():
     assert budgets.count_words(new_notebook(cells=[new_markdown_cell(source), quiz])) == 3
 
 
-# --- budgets --------------------------------------------------------------------------------------
+def test_a_lesson_is_measured_and_the_texts_say_it(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "01_new.ipynb"
+    notebook = lesson(lines=0)
+    notebook.cells.append(new_code_cell("data = bytes(range(256)) * 1_000_000"))
+    notebook.cells.append(new_code_cell("import time; time.sleep(1)"))
+    notebook.metadata = nbformat.from_dict(render.METADATA)
+    nbformat.write(notebook, path)
+    monkeypatch.setattr(budgets, "BUDGETS_FILE", tmp_path / "budgets.json")
+    monkeypatch.setattr(budgets, "README", tmp_path / "README.md")
+    monkeypatch.setattr(budgets.sys, "argv", ["budgets", str(path)])
+    budgets.BUDGETS_FILE.write_text("{}", encoding="utf-8")
+    row = "| [1 · Title](notebooks/01_new.ipynb) | what it is |"
+    budgets.README.write_text(f"before\n{row} | | *soon* |\nafter\n", encoding="utf-8")
+    budgets.main()
+    found = budgets.read_budgets()["01_new"]
+    assert 256 < found["megabytes"] < 1500
+    assert found["seconds"] > 1
+    _, seconds, gigabytes = budgets.costs(notebook, found)
+    line = f"{seconds} seconds of computing and {gigabytes} GB of memory."
+    assert render.read(path).cells[0].source.endswith(line)
+    readme = budgets.README.read_text(encoding="utf-8")
+    assert readme == f"before\n{row} 20 min | {seconds} s | {gigabytes} GB |\nafter\n"
+
+
+def test_what_is_stated_is_rounded_up():
+    assert budgets.costs(lesson(), MEASURED) == (25, 35, "1.3")
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, None),
-        ({"seconds": 79.9}, None),  # 35 s are stated, and 10 s are for the start
-        ({"seconds": 80.1}, "took 80 s; it states 35 s"),
-        ({"seconds": 149.0, "calibration": 0.4}, None),
-        ({"seconds": 151.0, "calibration": 0.4}, "2.00 times as slow, twice that + 10 s is 150"),
-        ({"seconds": 79.9, "calibration": 0.1}, None),
-        ({"megabytes": 2599}, None),  # 1.3 GB are stated
-        ({"megabytes": 2601}, "needed 2.6 GB; it states 1.3 GB"),
-    ],
+    ("title", "entries", "words"),
+    [("# 1 · Title", {"01_new": MEASURED}, "Time:"), ("**Time:** soon.", {}, "make budgets")],
 )
-def test_a_complaint_beyond_twice_what_is_stated(change, expected):
-    complaint = budgets.complaint("05_new", MEASURED | change, {"05_new": MEASURED})
-    assert (complaint is None) if expected is None else (expected in complaint)
-
-
-def test_a_notebook_that_was_never_measured_says_how_to():
-    assert "make budgets" in budgets.complaint("05_new", MEASURED, {})
-
-
-def test_the_texts_say_it():
-    notebook = lesson()
-    assert budgets.state(notebook, MEASURED)
-    assert notebook.cells[0].source == (
-        "# 1 · Title\n\n**Time:** 25 minutes of reading; on two cores 35 seconds of computing and "
-        "1.3 GB of memory."
-    )
-    assert not budgets.state(notebook, MEASURED)
-    row = "| [1 · Title](notebooks/01_new.ipynb) | what it is | | *soon* |"
-    text = f"before\n{row}\nafter"
-    assert budgets.with_costs(text, {"01_new.ipynb": ["25 min", "35 s", "1.3 GB"]}) == (
-        "before\n| [1 · Title](notebooks/01_new.ipynb) | what it is | 25 min | 35 s | 1.3 GB |\n"
-        "after"
-    )
-
-
-def test_a_title_without_a_line_for_it_is_an_error():
-    with pytest.raises(ValueError, match="Time:"):
-        budgets.state(new_notebook(cells=[new_markdown_cell("# 1 · Title")]), MEASURED)
-
-
-# --- measuring ------------------------------------------------------------------------------------
-
-
-def test_memory_is_that_of_the_processes_that_were_started():
-    import subprocess
-
-    code = "import time; data = bytearray(300_000_000); time.sleep(1)"
-    with budgets.PeakMemory() as memory:
-        subprocess.run([sys.executable, "-c", code], check=True)
-    assert 300 <= memory.megabytes <= 400
-
-
-def test_calibration_is_slower_where_each_step_is(monkeypatch):
-    monkeypatch.setattr(budgets, "_calibration_step", lambda: time.sleep(0.001))
-    fast = budgets.calibrate(repeats=3, steps=3)
-    monkeypatch.setattr(budgets, "_calibration_step", lambda: time.sleep(0.02))
-    assert budgets.calibrate(repeats=3, steps=3) > 3 * fast
-
-
-@pytest.mark.parametrize(
-    ("stated", "failed", "message"),
-    [
-        ({"seconds": 5, "megabytes": 900, "calibration": 1e9}, 1, "states 5 s"),
-        ({"seconds": 30, "megabytes": 1, "calibration": 1e-9}, 1, "states 0.1 GB"),
-        ({"seconds": 30, "megabytes": 900, "calibration": 1e-9}, 0, ""),
-    ],
-)
-def test_a_notebook_beyond_its_budget_fails_the_run(pytester, monkeypatch, stated, failed, message):
-    source = textwrap.dedent("""\
-        data = bytearray(250_000_000)
-        import time
-        time.sleep(0.5)
-    """)
-    notebook = new_notebook(cells=[new_code_cell(source)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
-    nbformat.write(notebook, pytester.path / "small.ipynb")
-    monkeypatch.setattr(budgets, "read_budgets", lambda: {"small": stated})
-    monkeypatch.setattr(budgets, "_calibration_step", lambda: time.sleep(0.001))
-    monkeypatch.setattr(budgets, "START", -9.9)  # a tenth of a second is left where 5 s are stated
-    plugins = [measured_notebooks.MeasuredNotebooks()]
-    result = pytester.inline_run("--nbmake", "small.ipynb", plugins=plugins)
-    result.assertoutcome(passed=1 - failed, failed=failed)
-    if failed:
-        assert message in str(result.getfailures()[0].longrepr)
+def test_what_is_missing_is_said_in_one_line(title, entries, words, tmp_path, monkeypatch):
+    path = tmp_path / "01_new.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell(title)]), path)
+    monkeypatch.setattr(budgets, "read_budgets", lambda: entries)
+    monkeypatch.setattr(budgets.sys, "argv", ["budgets", "--read", str(path)])
+    with pytest.raises(SystemExit, match=words):
+        budgets.main()

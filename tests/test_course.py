@@ -1,6 +1,9 @@
 """Claims can fail, self-checks give their hints, and the report names what is out of range."""
 
+import io
 import math
+import re
+import sys
 from importlib import metadata
 
 from lib import course
@@ -41,6 +44,18 @@ def test_in_full_mode_a_claim_of_lesson_mode_is_only_marked(monkeypatch, capsys)
     monkeypatch.setenv("COURSE_MODE", "full")
     course.claim("accuracy", 0.99, high=0.95)
     assert capsys.readouterr().out == "○ accuracy: 0.99 (in lesson mode at most 0.95)\n"
+
+
+def test_a_pipe_that_has_no_check_mark_gets_the_claim_all_the_same(monkeypatch):
+    """What `python lesson.py > log.txt` is on Windows."""
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    course.claim("angle ≥ 2θ", 0.95, low=0.9)
+    monkeypatch.setattr(course, "_last_verdicts", {"it": check_doubling(lambda number: 2 * number)})
+    course.require_all_passed()
+    pipe.flush()
+    lines = pipe.buffer.getvalue().decode("cp1252").splitlines()
+    assert lines == ["? angle ? 2?: 0.95 (at least 0.9)", "? all 1 exercises solved"]
 
 
 def test_a_claim_without_bounds_could_not_fail():
@@ -115,9 +130,20 @@ def test_a_version_outside_the_tested_range_is_named():
     assert ">=3.10" in warnings[0]
 
 
-def test_a_missing_package_is_named():
+def test_a_missing_package_is_named(monkeypatch):
     warnings = list(course.version_warnings([Requirement("no-such-package>=1")]))
     assert "no-such-package is missing" in warnings[0]
+
+    def version(name):
+        if name == "ipympl":
+            raise metadata.PackageNotFoundError(name)
+        return None if name == "matplotlib" else "1.0"  # None: a folder is left, but empty
+
+    monkeypatch.setattr(metadata, "version", version)
+    text = repr(course.environment_report())
+    assert re.search(r"^ipympl +missing$", text, re.MULTILINE)
+    assert re.search(r"^matplotlib +missing$", text, re.MULTILINE)
+    assert "! ipympl is missing: install" in text
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,8 @@ def test_an_arrangement_finds_the_best_one_where_it_is_known(classes, dim):
 
 @pytest.mark.parametrize(("classes", "dim"), [(64, 8), (100, 3), (200, 16)])
 def test_an_arrangement_lies_between_the_bounds(classes, dim):
+    with pytest.raises(ValueError, match="steps must be a whole number"):
+        arrangement(classes, dim, steps=0)
     low, high = largest_angle(classes, dim)
     found = arrangement(classes, dim)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The same losses on JAX, and on two replicas instead of one device: each in its own process."""
+"""The same losses on JAX, by XLA, and on two replicas: each in a process of its own."""
 
 import importlib.util
 import os
@@ -70,13 +70,30 @@ def test_a_step_on_two_replicas_is_a_step_on_one_device(one_device, tmp_path):
         np.testing.assert_allclose(two[name], one_device[name], atol=1e-5, err_msg=name)
 
 
+def test_compiled_by_xla_the_models_train_alike(one_device, tmp_path):
+    """In a fresh process: where operations were made deterministic, Keras leaves XLA out."""
+    run(["-c", TRAIN, "xla", "bad labels"], tmp_path)
+    by_xla = np.load(tmp_path / "xla.npz")
+    for name in one_device.files:
+        np.testing.assert_allclose(by_xla[name], one_device[name], atol=1e-5, err_msg=name)
+    # Nothing can stop there, as a label that is no class stops what is compiled without XLA:
+    # so this also shows that XLA was there.
+    bad = [name for name in by_xla.files if "bad label" in name]
+    assert len(bad) == 10
+    for name in bad:
+        assert np.isnan(by_xla[name]).all(), name
+
+
 TRAIN = """
 import contextlib, sys
 import lib, keras, numpy as np
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss, softmax_cross_entropy
-from lib.models import AnnealedSphereFace, CenterLossModel, FeatureScaleMarginModel
+from lib.models import (
+    AnnealedSphereFace, CenterLossModel, FeatureScaleMarginModel, PartialFCModel
+)
 
+xla = "xla" in sys.argv
 scope = contextlib.nullcontext
 if "mirrored" in sys.argv:
     import tensorflow as tf
@@ -109,12 +126,16 @@ builders = {
     ),
     "feature_scale": lambda: (FeatureScaleMarginModel(backbone(), 4, m2=0.3), None),
     "annealed": lambda: (AnnealedSphereFace(backbone(), 4, 10), None),
+    "partial_fc": lambda: (
+        PartialFCModel(backbone(), CosineHead(4, initializer), share=1), ArcFaceLoss(0.3, 8)
+    ),
 }
 values = {}
 for name, build in builders.items():
     with scope():
         model, loss = build()
-        model.compile(keras.optimizers.SGD(0.1), loss=loss)
+        model.compile(keras.optimizers.SGD(0.1), loss=loss, jit_compile=xla)
+        assert model.jit_compile is xla
         model.build((None, 6))
         model.layers[-1].kernel.assign(head_kernel)
     # one step with weights, then one without
@@ -125,5 +146,9 @@ for name, build in builders.items():
         values[f"{name}/{weight.path.split('/')[-1]}"] = np.array(weight)
     evaluated = model.evaluate(x, y, batch_size=16, verbose=0)
     values[f"{name}/evaluated"] = evaluated
+    if "bad labels" in sys.argv:
+        for label in (-1, 4):
+            loss = model.evaluate(x[:1], np.array([label]), verbose=0)
+            values[f"{name}/bad label {label}"] = [loss, model.train_on_batch(x[:1], [label])]
 np.savez(sys.argv[1] + ".npz", **values)
 """

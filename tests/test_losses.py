@@ -10,13 +10,9 @@ from loss_cases import CASES, SCALES, assert_close_to_reference, loss_and_gradie
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
-
-# Tests write nothing into the tree, and find the same examples everywhere.
-settings.register_profile("course", derandomize=True, database=None, deadline=None, max_examples=60)
-settings.load_profile("course")
 
 
 @pytest.mark.parametrize("check", loss_checks.ALL_LOSS_CHECKS, ids=lambda check: check.__name__)

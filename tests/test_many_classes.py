@@ -68,11 +68,16 @@ def test_what_never_fits_is_refused():
     assert fewest_devices(10_000_000, 512, 64, 5 * GB, share=0.1) == 14
 
 
-@pytest.mark.parametrize("bad", [{"devices": 0}, {"batch": 0}, {"share": 0}, {"share": 10}])
-def test_bad_plans_are_refused(bad):
-    arguments = {"num_classes": 1000, "dim": 8, "batch": 4} | bad
-    with pytest.raises(ValueError, match=next(iter(bad))):
+@pytest.mark.parametrize("argument", ["num_classes", "dim", "batch", "share"])
+@pytest.mark.parametrize("bad", [0, math.nan, math.inf])
+def test_bad_plans_are_refused(argument, bad):
+    arguments = {"num_classes": 1000, "dim": 8, "batch": 4, "share": 1} | {argument: bad}
+    with pytest.raises(ValueError, match=argument):
         head_memory(**arguments)
+    with pytest.raises(ValueError, match=argument):
+        fewest_devices(**arguments, memory=8 * GB)
+    with pytest.raises(ValueError, match="devices"):
+        head_memory(1000, 8, 4, devices=bad)
 
 
 def test_a_step_is_timed():

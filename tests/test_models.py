@@ -1,9 +1,20 @@
 """The models with a loss of their own: against the papers' formulas, one step at a time."""
 
+import math
+
 import lib  # noqa: F401
 import reference
-from lib.losses import CosFaceLoss, softmax_cross_entropy
-from lib.models import AnnealedSphereFace, CenterLossModel, FeatureScaleMarginModel
+from lib import losses
+from lib.backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
+from lib.feasibility import feasibility
+from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
+from lib.losses import softmax_cross_entropy
+from lib.models import (
+    AnnealedSphereFace,
+    CenterLossModel,
+    FeatureScaleMarginModel,
+    PartialFCModel,
+)
 
 import keras
 import numpy as np
@@ -189,26 +200,75 @@ def test_annealed_loss_matches_the_reference(now):
     assert model.annealing.numpy() == now
 
 
-def test_bad_arguments_are_refused():
+NEVER = (math.nan, math.inf, -math.inf, -1, "2", None, [1.0, 2.0])  # whatever the argument
+MARGIN = {"margin": "m[123]"}  # the name under which `MarginLoss` knows it
+
+
+def constructors():
+    """Each with arguments that it takes, and the numbers among them."""
+    embed, sizes = backbone(), {"backbone": backbone(), "num_classes": 4}
+    margins = {"m1": 1, "m2": 0.2, "m3": 0.1}
+    return [
+        (losses.MarginLoss, {**margins, "scale": 16}),
+        (losses.NormFaceLoss, {"scale": 16}),
+        (losses.SphereFaceLoss, {"margin": 4, "scale": 16}),
+        (losses.CosFaceLoss, {"margin": 0.1, "scale": 16}),
+        (losses.ArcFaceLoss, {"margin": 0.1, "scale": 16}),
+        (losses.CombinedMarginLoss, {**margins, "scale": 16}),
+        (CosineHead, {"num_classes": 4}),
+        (ModifiedSoftmaxHead, {"num_classes": 4}),
+        (SubCenterHead, {"num_classes": 4, "centers": 3}),
+        (CenterLossModel, {"backbone": embed, "head": CosineHead(4), "weight": 1, "alpha": 0.5}),
+        (FeatureScaleMarginModel, {**sizes, **margins}),
+        (
+            AnnealedSphereFace,
+            {**sizes, "training_steps": 9, "margin": 4, "first": 9, "last": 5, "decay": 0.1},
+        ),
+        (PartialFCModel, {"backbone": embed, "head": CosineHead(4), "share": 0.1}),
+        (build_backbone, {"embedding_dim": 2}),
+        (build_demo_2d_backbone, {"embedding_dim": 2}),
+        (build_demo_20d_backbone, {"embedding_dim": 20}),
+        (feasibility, {"num_classes": 4, "dim": 2, "scale": 16, **margins}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("build", "good"), constructors(), ids=lambda part: getattr(part, "__name__", "")
+)
+def test_what_no_argument_can_be_is_refused_by_its_name(build, good):
+    build(**good)
+    for name in good.keys() - {"backbone", "head"}:
+        whole = name in ("num_classes", "centers", "training_steps", "embedding_dim", "dim")
+        for bad in (*NEVER, 0, 10.5) if whole else NEVER:
+            with pytest.raises(ValueError, match=MARGIN.get(name, name)):
+                build(**{**good, name: bad})
+
+
+def test_bad_arguments_are_refused_with_the_remedy():
     head = keras.layers.Dense(4)
     refused = [
+        (lambda: CosineHead(1), "at least 2, got 1"),
+        (lambda: SubCenterHead(4, 0), "3 centers a class"),
+        (lambda: CenterLossModel("a network", head), "backbone must be a Keras model"),
+        (lambda: CenterLossModel(backbone(), 4), "head must be a Keras model or layer, got 4"),
         (lambda: CenterLossModel(backbone(), head, weight=-1), r"weight.*0\.003"),
-        (lambda: CenterLossModel(backbone(), head, weight=np.nan), "weight"),
         (lambda: CenterLossModel(backbone(), head, alpha=1.5), r"alpha.*0\.5"),
-        (lambda: FeatureScaleMarginModel(backbone(), 1), "at least 2"),
         (lambda: FeatureScaleMarginModel(backbone(), 4, m2=30), "degrees"),
-        (lambda: FeatureScaleMarginModel(backbone(), 4, m3=-1), "m3"),
-        (lambda: AnnealedSphereFace(backbone(), 1, 10), "at least 2"),
         (lambda: AnnealedSphereFace(backbone(), 4, 0), "training_steps.*epochs"),
         (lambda: AnnealedSphereFace(backbone(), 4, 10, margin=0.5), "m2 >="),
         (lambda: AnnealedSphereFace(backbone(), 4, 10, first=1, last=2), "lambda must fall"),
-        (lambda: AnnealedSphereFace(backbone(), 4, 10, last=-1), "lambda must fall"),
-        (lambda: AnnealedSphereFace(backbone(), 4, 10, decay=-1), "lambda must fall"),
+        (lambda: AnnealedSphereFace(backbone(), 4, 10, first=0, last=0), "no annealing.*m1=4"),
+        (lambda: PartialFCModel(backbone(), head), "CosineHead, got Dense"),
+        *(
+            (lambda r=share: PartialFCModel(backbone(), CosineHead(4), r), "per cent divide by 100")
+            for share in (0, 1.1, 10)
+        ),
     ]
     for build, message in refused:
         with pytest.raises(ValueError, match=message):
             build()
+    assert CosineHead(10.0).num_classes == 10  # what `max() + 1` of float labels gives
     for model in (FeatureScaleMarginModel(backbone(), 4), AnnealedSphereFace(backbone(), 4, 10)):
-        model.compile("sgd", loss=CosFaceLoss())
+        model.compile("sgd", loss=losses.CosFaceLoss())
         with pytest.raises(ValueError, match="brings its own loss"):
             model.fit(X, Y, verbose=0)

@@ -1,5 +1,7 @@
 """The pictures draw what they are given, with labels, and a figure is made only once."""
 
+from types import SimpleNamespace
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -57,6 +59,26 @@ def test_three_pictures_have_titles_and_axis_labels(flower):
         assert ax.get_xlabel()
         assert ax.get_ylabel()
     fig.canvas.draw()
+
+
+def test_three_pictures_in_space_are_a_cloud_a_sphere_and_a_histogram():
+    rng = np.random.default_rng(0)
+    labels, weights = np.arange(30) % 10, rng.normal(size=(3, 10))
+    embeddings = 5 * weights.T[labels] + rng.normal(size=(30, 3))
+    fig = plots.three_pictures("space", embeddings, labels, weights.T, weights)
+    fig.canvas.draw()
+    histogram, cloud, sphere = fig.axes  # the two of three dimensions were added last
+    assert (cloud.get_title(), sphere.get_title()) == (
+        "embeddings",
+        "directions on the unit sphere",
+    )
+    for label in range(10):
+        drawn = np.stack(cloud.collections[label]._offsets3d, axis=1)
+        np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(embeddings[labels == label], 0))
+    assert cloud.get_zlabel()
+    assert histogram.get_title() == "angles to the centres"
+    lefts = [ax.get_position().x0 for ax in (cloud, sphere, histogram)]
+    assert lefts == sorted(lefts)
 
 
 def test_each_class_is_drawn_as_its_digit(flower):
@@ -166,22 +188,51 @@ def test_hovering_shows_the_image_of_the_point(flower):
 
 
 def test_error_rates_cross_at_the_eer():
-    scores = np.array([0.9, 0.8, 0.6, 0.4, 0.7, 0.3, 0.2, 0.1])
-    genuine = np.array([True] * 4 + [False] * 4)
+    """One of four is wrong on both sides between 0.6 and 0.7."""
+    scores = np.array([0.9, 0.8, 0.7, 0.4, 0.6, 0.3, 0.2, 0.1])
     _, ax = plots.new_figure("errors")
-    plots.plot_error_rates(ax, scores, genuine)
-    (crossing,) = (line for line in ax.lines if line.get_marker() == "o")
-    assert crossing.get_ydata()[0] == pytest.approx(evaluation.equal_error_rate(scores, genuine))
+    plots.plot_error_rates(ax, verification.split_scores(scores, np.arange(8) < 4))
+    far, refused, crossing = ax.lines
+    assert crossing.get_ydata()[0] == 0.25
+    assert 0.6 <= crossing.get_xdata()[0] <= 0.7
+    for line, part, wrong in ((far, scores[4:], 1), (refused, scores[:4], -1)):
+        threshold, rate = line.get_xydata()[500]
+        assert rate == np.mean(wrong * part >= wrong * threshold)
 
 
-def test_loss_curves_name_each_training():
-    class History:
-        history = {"loss": [2.0, 1.0, 0.5]}
-
+def test_loss_curves_name_each_training_and_count_the_epochs_of_the_longest():
+    histories = {
+        name: SimpleNamespace(history={"loss": losses})
+        for name, losses in (("long", [2.0, 1.0, 0.5, 0.4]), ("short", [3.0, 1.0]))
+    }
     _, ax = plots.new_figure("curves")
-    plots.plot_loss_curves(ax, {"softmax": History(), "other": History()})
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["softmax", "other"]
-    assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
+    plots.plot_loss_curves(ax, histories)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["long", "short"]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2, 3, 4], [1, 2]]
+    assert list(ax.get_xticks()) == [1, 2, 3, 4]
+
+
+SEVEN = [f"number {i}" for i in range(7)]
+RECORD = results.Record("title", {"0": {name: i for i, name in enumerate(SEVEN)}})
+MANY_CURVES = {
+    plots.plot_roc: ({name: ([0.1, 1], [i / 9, 1]) for i, name in enumerate(SEVEN)},),
+    plots.plot_sweep: ({"a": RECORD}, {name: name for name in SEVEN}),
+    plots.plot_ranges: (dict.fromkeys(SEVEN, RECORD), SEVEN[0], {name: [name] for name in SEVEN}),
+    plots.plot_loss_curves: (
+        {name: SimpleNamespace(history={"loss": [i, 0]}) for i, name in enumerate(SEVEN)},
+    ),
+}
+
+
+@pytest.mark.parametrize("plot", MANY_CURVES, ids=lambda plot: plot.__name__)
+def test_seven_curves_are_drawn_and_each_looks_different(plot):
+    _, ax = plots.new_figure("seven")
+    plot(ax, *MANY_CURVES[plot])
+    named = [line for line in ax.lines if line.get_label() in SEVEN]
+    assert [line.get_label() for line in named] == SEVEN
+    looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in named}
+    assert len(looks) == 7
+    assert min(contrast_with_white(color) for color, *_ in looks) >= 3
 
 
 def inside(regions, *point):
@@ -223,21 +274,14 @@ def test_the_circle_is_filled_up_to_the_margin_on_both_sides_of_a_class():
 
 
 def test_a_sweep_draws_each_seed_and_a_line_through_the_means():
-    class Low:
-        def values(self, name):
-            return [1.0, 2.0, 6.0]
-
-        def mean(self, name):
-            return 3.0
-
-    class High(Low):
-        def mean(self, name):
-            return 5.0
-
+    low, high = (
+        results.Record("a", {str(i): {"eer": v, "other": -v} for i, v in enumerate(values)})
+        for values in ([1.0, 2.0, 6.0], [4.0, 6.0])
+    )
     _, ax = plots.new_figure("sweep")
-    plots.plot_sweep(ax, {"0": Low(), "0.1": High()}, {"eer": "by angle", "other": "by distance"})
-    assert list(ax.lines[0].get_ydata()) == [3.0, 5.0]
-    assert list(ax.lines[1].get_ydata()) == [1.0, 2.0, 6.0]
+    plots.plot_sweep(ax, {"0": low, "0.1": high}, {"eer": "by angle", "other": "by distance"})
+    drawn = [list(line.get_ydata()) for line in ax.lines[:4]]
+    assert drawn == [[3.0, 5.0], [1.0, 2.0, 6.0], [4.0, 6.0], [-3.0, -5.0]]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "0.1"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["by angle", "by distance"]
 

@@ -1,45 +1,50 @@
 """`make slides`: nothing is lost, nothing is fetched, and a browser can show it all."""
 
 import base64
-import hashlib
 import html
 import re
 import xml.etree.ElementTree as xml
 from html.parser import HTMLParser
-from pathlib import Path
 
-from lib.tools import slides
+from lib.files import Problem
+from lib.tools import chromium, slides
 
 import nbformat
 import pytest
 
 LESSONS = sorted(slides.LESSONS.glob("[0-9]*.ipynb"))
 PNG = base64.b64encode(b"a picture").decode()
+QUESTION = "<details><summary>Why {}?</summary>\n\nBecause **so**.\n\n</details>"
 
 
-def markdown(source, cell_id, **metadata):
+def markdown(source, cell_id="text", **metadata):
     return nbformat.v4.new_markdown_cell(source, id=cell_id, metadata=metadata)
 
 
-def code(source, cell_id, *outputs, **metadata):
-    return nbformat.v4.new_code_cell(source, id=cell_id, outputs=list(outputs), metadata=metadata)
+def code(source, cell_id, *outputs):
+    return nbformat.v4.new_code_cell(source, id=cell_id, outputs=list(outputs))
 
 
 def printed(text):
     return nbformat.v4.new_output("stream", text=text)
 
 
-def figure(alt="a red dot on white"):
-    metadata = {"image/png": {"alt": alt}}
-    return nbformat.v4.new_output("display_data", data={"image/png": PNG}, metadata=metadata)
-
-
-def table():
-    return nbformat.v4.new_output("display_data", data={"text/html": "<table><tr><td>7</table>"})
+def shown(**data):
+    data = {name.replace("_", "/"): value for name, value in data.items()}
+    metadata = {"image/png": {"alt": "a red dot"}}
+    return nbformat.v4.new_output("display_data", data=data, metadata=metadata)
 
 
 def deck(*cells):
-    return slides.slides_of(nbformat.v4.new_notebook(cells=list(cells)), Path("."))
+    """The slides of cells: for each its type, and what is on it with `>` before later steps."""
+    found = []
+    for cell in slides.slide_cells(nbformat.v4.new_notebook(cells=list(cells))):
+        kind = cell.metadata["slideshow"]["slide_type"]
+        text = cell.source or ", ".join(o.get("text") or min(o.data) for o in cell.outputs)
+        if kind in ("slide", "subslide"):
+            found.append([kind])
+        found[-1].append("> " * (kind == "fragment") + text)
+    return found
 
 
 def text_of(source):
@@ -56,114 +61,92 @@ def text_of(source):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("a\n\nb", ["a", "b"]),
         ("a\nb\n\n\nc", ["a\nb", "c"]),
-        ("## H\ntext", ["## H", "text"]),
-        ("text\n## H", ["text", "## H"]),
-        ("```python\na\n\n# b\n```\n\nc", ["```python\na\n\n# b\n```", "c"]),
+        ("## H\ntext\n## I", ["## H", "text", "## I"]),
+        ("text:\n```python\na\n\n# b\n```\n\nc", ["text:", "```python\na\n\n# b\n```", "c"]),
         ("$$\na\n\nb\n$$\n\nc", ["$$\na\n\nb\n$$", "c"]),
-        ("$$a$$\n\nb", ["$$a$$", "b"]),
-        ("<details><summary>q</summary>\n\na\n\n</details>\n\nb",
-         ["<details><summary>q</summary>\n\na\n\n</details>", "b"]),
+        ("a\n" + QUESTION + "\n\nb", ["a", QUESTION, "b"]),
     ],
-)  # fmt: skip
+)
 def test_blocks_are_what_blank_lines_separate(source, expected):
-    assert slides.blocks(source) == expected
+    assert slides.BLOCK.findall(source) == expected
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_blocks_lose_nothing_of_a_lesson(path):
+def test_no_text_of_a_lesson_is_lost_and_every_formula_becomes_mathml(path):
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "markdown":
-            kept = "".join(slides.blocks(cell.source))
-            assert re.sub(r"\s", "", kept) == re.sub(r"\s", "", cell.source)
+        if cell.cell_type != "markdown":
+            continue
+        kept = "".join(slides.BLOCK.findall(cell.source))
+        assert re.sub(r"\s", "", kept) == re.sub(r"\s", "", cell.source)
+        source = re.sub(r"```.*?```|`[^`\n]*`", "", cell.source, flags=re.DOTALL)
+        for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", source, re.DOTALL):
+            root = xml.fromstring(slides.mathml(block or inline))
+            assert root.get("alttext") == (block or inline).strip()
+            assert "\\" not in "".join(root.itertext())
 
 
-def formulas(path):
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "markdown":
-            source = re.sub(r"```.*?```|`[^`\n]*`", "", cell.source, flags=re.DOTALL)
-            for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", source, re.DOTALL):
-                yield block or inline
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_every_formula_becomes_mathml_without_a_command_left_over(path):
-    for tex in formulas(path):
-        root = xml.fromstring(slides.mathml(tex))
-        assert root.get("alttext") == tex.strip()
-        assert "\\" not in "".join(root.itertext()), tex
-
-
-def test_links_between_lessons_lead_to_their_pages_and_others_become_text(tmp_path):
-    convert = slides.make_markdown(tmp_path)
-    assert '<a href="01_softmax.html">one</a>' in convert("[one](01_softmax.ipynb#Train)")
-    assert '<a href="https://example.org/">out</a>' in convert("[out](https://example.org/)")
-    assert convert("[readme](../README.md)") == "<p>readme</p>\n"
-
-
-def test_a_picture_is_in_the_page(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"x")
-    assert slides.make_markdown(tmp_path)("![a dot](a.png)") == (
-        '<p><img src="data:image/png;base64,eA==" alt="a dot"></p>\n'
-    )
+def test_links_between_lessons_lead_to_their_pages_and_others_become_text():
+    renderer = slides.Renderer()
+    assert renderer.link("one", "01_a.ipynb#Train") == '<a href="01_a.html">one</a>'
+    assert 'href="https://example.org/"' in renderer.link("out", "https://example.org/")
+    assert renderer.link("readme", "../README.md") == "readme"
 
 
 # --- the rule -------------------------------------------------------------------------------------
 
 
 def test_headings_start_slides_and_full_slides_go_on():
-    paragraph = "word " * 60
-    found = deck(markdown(f"## A\n\n{paragraph}\n\n{paragraph}\n\n### B\n\nend", "text"))
-    assert [slide.heading for slide in found] == ["A", "A", "B"]
+    words = ("word " * 90).strip()
+    found = deck(markdown(f"# T\n\nfor\n\n## A\n\n{words}\n\n{words}\n\n### B\n\nend"))
+    assert [slide[1] for slide in found] == ["# T", "## A", "## A", "## B"]
 
 
 def test_a_picture_and_a_table_have_slides_of_their_own_with_the_code_below():
     found = deck(
-        markdown("## A\n\ntext", "text"),
+        markdown("## A\n\ntext\n\n![a dot](a.png)\n\nafter"),
         code("x = 1", "define"),
-        code("plot(x)", "plot", figure(), printed("done")),
-        code("show(x)", "show", table()),
+        code("plot(x)", "plot", shown(image_png=PNG), printed("done")),
+        code("show(x)", "show", shown(text_html="<table>")),
     )
-    assert [slide.kind for slide in found] == ["", "picture", "code", "picture"]
-    assert "a red dot on white" in found[1].parts[0]
-    assert text_of(found[1].below) == "x = 1 plot ( x )"
-    assert "done" in found[2].parts[0]
-    assert "<td>7" in found[3].parts[0]
-
-
-def test_a_picture_in_a_text_has_a_slide_of_its_own(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"x")
-    cell = markdown("## A\n\nbefore\n\n![a dot](a.png)\n\nafter", "text")
-    found = slides.slides_of(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
-    assert [slide.kind for slide in found] == ["", "picture", ""]
+    assert found == [
+        ["slide", "## A", "text"],
+        ["slide", "## A", "![a dot](a.png)"],
+        ["slide", "## A", "after"],
+        ["slide", "## A", "image/png"],
+        ["subslide", "## A", "x = 1", "plot(x)", "> done"],
+        ["slide", "## A", "text/html"],
+        ["subslide", "## A", "show(x)"],
+    ]
 
 
 def test_code_follows_its_text_and_its_output_comes_one_step_later():
-    (slide,) = deck(markdown("## A\n\ntext", "text"), code("print(1)", "one", printed("1\n")))
-    assert slide.parts[-1] == '<div class="fragment"><pre class="output">1</pre></div>'
+    source = [
+        markdown("## A\n\ntext"),
+        code("print(1)", "one", printed("1\n")),
+        markdown("so", "end"),
+    ]
+    assert deck(*source) == [
+        ["slide", "## A", "text", "print(1)", "> 1\n"],
+        ["slide", "## A", "so"],
+    ]
 
 
 def test_an_answer_comes_one_step_after_its_question_and_the_quiz_has_one_a_slide():
-    question = "<details><summary>Why {}?</summary>\n\nBecause **so**.\n\n</details>"
-    found = deck(
-        markdown("## Quiz\n\nClick.\n\n" + question.format(1) + "\n\n" + question.format(2), "quiz")
-    )
-    assert len(found) == 2
-    for slide in found:
-        assert "Click" not in text_of(slide.parts[0])
-        before, _, after = slide.parts[0].partition('<div class="fragment answer">')
-        assert "Why" in before
-        assert "<strong>so</strong>" in after
+    source = "## Quiz\n\nClick.\n\n" + QUESTION.format(1) + "\n\n" + QUESTION.format(2)
+    answer = "> Because **so**."
+    assert deck(markdown(source, "quiz")) == [
+        ["slide", "## Quiz", "Why 1?", answer],
+        ["slide", "## Quiz", "Why 2?", answer],
+    ]
 
 
 def test_what_nobody_wants_to_see_is_left_out():
-    skip = {"slideshow": {"slide_type": "skip"}}
     assert not deck(
         code("import lib", "setup", printed("1")),
         markdown("[next](01_x.ipynb)", "navigation"),
         code("checks.angle(a)", "check", printed("not started")),
-        markdown("## Secret", "secret", **skip),
+        markdown("## Secret", slideshow={"slide_type": "skip"}),
     )
 
 
@@ -180,56 +163,74 @@ def pages(request):
 def pictures_of(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if slides.is_picture(output):
+            if "image/png" in output.get("data", {}):
                 yield output.metadata["image/png"]["alt"]
         yield from re.findall(r"!\[(.+?)\]\(", cell.source if cell.cell_type == "markdown" else "")
 
 
 def test_every_picture_of_a_lesson_is_on_both_pages(pages):
-    notebook, deck_page, handout = pages
-    for page in (deck_page, handout):
-        alts = [html.unescape(alt) for alt in re.findall(r'<img src="data:[^>]*alt="(.*?)"', page)]
+    notebook, *both = pages
+    for page in both:
+        tags = [tag for tag in re.findall("<img [^>]*>", page) if 'src="data:' in tag]
+        alts = [html.unescape(re.search('alt="(.*?)"', tag)[1]) for tag in tags]
         assert alts == list(pictures_of(notebook))
 
 
 def test_nothing_is_fetched_and_no_formula_is_left_as_tex(pages):
     for page in pages[1:]:
-        page = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+        assert "MathJax" not in page
+        page = re.sub(r"(<script>).*?(</script>)", r"\1\2", page, flags=re.DOTALL)
+        assert not re.search(r"<(?:script|link|iframe)[^>]*(?:src|href)=", page)
         assert not re.search(r'(?:src|href)="(?!data:|\d\d_|https?://)', page)
-        assert not re.search(r'<(?:img|script|link)[^>]*(?:src|href)="http', page)
+        assert not re.search(r'<img[^>]*src="(?!data:)', page)
         assert not re.search(r"@import|url\((?!data:)", page)
         assert not re.search(r"\\\(|\$\$|\\frac", text_of(page))
 
 
 def test_the_handout_has_the_questions_and_not_the_answers(pages):
     notebook, _, handout = pages
-    assert "<details" not in handout
+    convert = slides.MarkdownWithMath(slides.Renderer(escape=False)).render
     quiz = next(cell.source for cell in notebook.cells if cell.id == "quiz")
-    for question, answer in re.findall(
-        r"<summary>(.*?)</summary>(.*?)</details>", quiz, flags=re.DOTALL
-    ):
-        said = text_of(slides.make_markdown(Path("."))(question))
-        assert re.sub(r"\s", "", said) in re.sub(r"\s", "", text_of(handout))
-        assert answer.strip()[:50] not in handout
+    for question, answer in re.findall(slides.exercises.UNFOLDING, quiz, flags=re.DOTALL):
+        assert text_of(convert(question)) in text_of(handout)
+        assert text_of(convert(answer)) not in text_of(handout)
 
 
-@pytest.mark.skipif(not slides.find_browser(), reason="no Chromium or Chrome on this computer")
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_in_a_browser_everything_fits_on_its_slide(path, tmp_path):
+# Shows every slide with all its steps and tells of those with something beyond the border.
+LOOK = """<script>
+addEventListener("load", async () => {
+  while (!document.body.dataset.fitted) await new Promise(done => setTimeout(done, 50));
+  const over = [];
+  for (const slide of deck.getSlides()) {
+    const {h, v} = deck.getIndices(slide);
+    deck.slide(h, v, 99);
+    const room = slide.getBoundingClientRect();
+    for (const part of slide.querySelectorAll("*")) {
+      const {right, bottom} = part.getBoundingClientRect();
+      if (right > room.right + 6 || bottom > room.bottom + 6) over.push(`${h}.${v} ${part.tagName}`)
+    }
+  }
+  document.body.dataset.over = over.join() || "nothing";
+});
+</script></body>"""
+
+
+@pytest.mark.skipif(not chromium.find_browser(), reason="no Chromium or Chrome on this computer")
+def test_in_a_browser_everything_fits_on_its_slide(pages, tmp_path):
     page = tmp_path / "deck.html"
-    page.write_text(
-        slides.slide_page(nbformat.read(path, as_version=4), path.parent), encoding="utf-8"
+    page.write_text(pages[1].replace("</body>", LOOK), encoding="utf-8")
+    dom = chromium.run_browser(
+        chromium.find_browser(), "--virtual-time-budget=60000", "--dump-dom", page.as_uri()
     )
-    shown = slides.run_browser(
-        slides.find_browser(), "--virtual-time-budget=20000", "--dump-dom", page.as_uri()
-    )
-    assert 'data-fitted="yes"' in shown
-    assert "data-overfull" not in shown.split("<script")[0]
+    assert re.search(' data-over="(.*?)"', dom)[1] == "nothing"
+
+
+# --- the command ----------------------------------------------------------------------------------
 
 
 def test_slides_and_handouts_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(slides, "find_browser", lambda: None)
-    assert slides.main([str(LESSONS[0]), "--output", str(tmp_path)]) == 0
+    monkeypatch.setattr(chromium, "find_browser", lambda: None)
+    slides.main([str(LESSONS[0]), "--output", str(tmp_path)])
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")} == {
         "slides/00_start_here.html",
         "handouts/00_start_here.html",
@@ -237,14 +238,11 @@ def test_slides_and_handouts_are_written(tmp_path, monkeypatch, capsys):
     assert "No PDF" in capsys.readouterr().out
 
 
-def test_reveal_is_the_one_that_its_readme_names():
-    readme = (slides.REVEAL / "README.md").read_text(encoding="utf-8")
-    for name, digest in re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme, re.MULTILINE):
-        assert hashlib.sha256((slides.REVEAL / name).read_bytes()).hexdigest() == digest
-    assert readme.count("reveal.js |") == 1
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_what_cannot_be_read_or_written_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(chromium, "find_browser", lambda: None)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SystemExit, match="make slides OUT="):
-        slides.main(["--output", str(tmp_path / "file")])
+    with pytest.raises(Problem, match="make slides OUT="):
+        slides.main([str(LESSONS[0]), "--output", str(tmp_path / "file")])
+    for name in ("file", "missing.ipynb"):
+        with pytest.raises(Problem, match=f"{name} is not a lesson that can be read"):
+            slides.main([str(tmp_path / name), "--output", str(tmp_path)])

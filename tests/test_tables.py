@@ -2,6 +2,7 @@
 
 import math
 
+from lib.files import Problem
 from lib.records import results
 from lib.tools import tables
 
@@ -43,5 +44,5 @@ def test_a_table_replaces_what_stood_there_and_nothing_else():
 
 
 def test_a_readme_without_the_place_is_left_alone_and_says_what_it_needs():
-    with pytest.raises(ValueError, match="<!-- it -->"):
+    with pytest.raises(Problem, match="<!-- it -->"):
         tables.with_tables("no place\n", {"it": "| new |"})

@@ -70,6 +70,14 @@ def test_the_learning_rate_falls_to_zero(few_digits):
     assert float(schedule(int(model.optimizer.iterations))) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_learning_rate_without_decay_stays(few_digits):
+    model = small_model()
+    training.train(
+        model, few_digits, softmax_cross_entropy, 1, learning_rate=0.01, decay=False, verbose=False
+    )
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+
+
 def test_a_loss_that_is_not_a_number_stops_the_training_with_a_reason(few_digits):
     with pytest.raises(FloatingPointError, match="learning rate"):
         training.train(
@@ -102,8 +110,8 @@ def test_a_warm_up_trains_the_backbone_and_hands_over_its_class_weights(few_digi
     assert np.array_equal(head.kernel.numpy(), softmax_head.kernel.numpy())
 
 
-@pytest.mark.parametrize("warmup_epochs", [0, 2])
-def test_a_warm_up_is_part_of_the_budget(few_digits, monkeypatch, warmup_epochs):
+@pytest.mark.parametrize(("warmup_epochs", "epochs"), [(0, None), (2, None), (1, 3)])
+def test_a_warm_up_is_part_of_the_budget(few_digits, monkeypatch, warmup_epochs, epochs):
     trained = []
     whole_train = training.train
     monkeypatch.setattr(
@@ -117,10 +125,11 @@ def test_a_warm_up_is_part_of_the_budget(few_digits, monkeypatch, warmup_epochs)
         few_digits,
         "ArcFaceLoss",
         {"margin": 0.2, "scale": 16},
+        epochs=epochs,
         warmup_epochs=warmup_epochs,
         verbose=False,
     )
-    assert sum(trained) == training.EPOCHS["lesson"]
+    assert sum(trained) == (epochs or training.EPOCHS["lesson"])
     assert len(trained) == (2 if warmup_epochs else 1)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+from lib import losses
 from lib.course import Hint, self_check
 
 import numpy as np
@@ -34,14 +35,14 @@ def psi_function(psi):
         raise Hint(f"the result has shape {values.shape}, expected {theta.shape}.")
     if np.isnan(values).any():
         raise Hint("a negative number to a fractional power is NaN: round k down, np.floor.")
-    expected = _psi(theta, 4)
+    expected = np.asarray(losses.psi(4 * theta))
     if np.allclose(values, np.cos(4 * theta)):
         raise Hint("that is cos 4θ, which rises again beyond 45°.")
     if np.allclose(values, expected + 2 * np.floor(4 * theta / math.pi)):
         raise Hint("each piece falls from 1 to −1 and then jumps back up: subtract 2k.")
     if not np.allclose(values, expected):
         raise Hint("k is m·θ/π rounded down; then (−1)^k cos(mθ) − 2k. Is θ in radians?")
-    if not np.allclose(psi(theta, 1.5), _psi(theta, 1.5)):
+    if not np.allclose(psi(theta, 1.5), losses.psi(1.5 * theta)):
         raise Hint("right for m = 4, but not for m = 1.5: compute k from m·θ, for any m.")
     return "right, for every m."
 
@@ -56,7 +57,7 @@ def repaired_logits(target_logits):
     own = np.eye(3, dtype=bool)[labels]
     if not np.allclose(logits[~own], 10 * cosines[~own]):
         raise Hint("the other classes' logits must stay s·cos θ: only the label's gets ψ.")
-    expected = 10 * _psi(np.arccos(cosines[own]), 2)
+    expected = 10 * np.asarray(losses.psi(2 * np.arccos(cosines[own])))
     if math.isclose(logits[2, 0], -10, abs_tol=0.1) and np.allclose(logits[own][:2], expected[:2]):
         raise Hint(
             "a cosine of −0.6 is treated like 0: a cosine lies in [−1, 1]; [0, π] is the angle's."
@@ -85,8 +86,3 @@ def smallest_m(m):
     if not math.isclose(m, 2 + math.sqrt(3), abs_tol=1e-2):
         raise Hint("solve 1/(m+1) + 1/(m−1) = (m−1)/(m+1); multiply by (m+1)(m−1).")
     return "right: 2 + √3 = 3.73, Property 2. The next whole number is the authors' 4."
-
-
-def _psi(theta, m):
-    k = np.floor(m * theta / math.pi)
-    return (1 - 2 * (k % 2)) * np.cos(m * theta) - 2 * k

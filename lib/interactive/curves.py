@@ -1,6 +1,7 @@
 """The numbers behind the interactive figures, as plain functions of arrays in float64.
 
-`lib.losses` computes the same from cosines, in tensors with gradients; a test holds both together.
+`lib.losses` computes the same in tensors, with gradients: there an operation takes as long as
+hundreds of NumPy's on the few angles of a figure that follows a slider. A test holds both together.
 Angles are in radians.
 """
 

@@ -5,6 +5,7 @@ slider and a play button, and `LiveTraining` is a recorder that shows each epoch
 them changes the training: they draw no random numbers and change no weight.
 """
 
+import io
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from IPython.display import display
 from matplotlib.colors import to_rgb
 
 from .. import evaluation, plots, training
+from ..files import write_atomically
 from ..plots import COLORS, EDGES, INK, OTHER, OWN
 from .panel import Panel, slider
 
@@ -43,14 +45,16 @@ class TrainingRecord:
     def save(self, name, folder=FOLDER):
         """Write to `data/playback_NAME.npz`, in half precision; return the path."""
         path = Path(folder) / f"playback_{name}.npz"
+        content = io.BytesIO()
         np.savez_compressed(
-            path,
+            content,
             labels=self.labels.astype("uint8"),
             epochs=np.array(self.epochs, dtype="float32"),
             embeddings=np.array(self.embeddings, dtype="float16"),
             weights=np.array(self.weights, dtype="float16"),
             scores=np.array(self.scores, dtype="float32"),
         )
+        write_atomically(path, content.getvalue())
         return path
 
     @classmethod
@@ -313,7 +317,7 @@ class Playback(Panel):
 
     def _move_sphere(self, moment):
         embeddings, labels = self.record.embeddings[moment], self.record.labels
-        unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        unit = _unit_columns(embeddings.T).T
         for c, points in enumerate(self.points):
             points.set_data_3d(*unit[labels == c].T)
         for c, direction in enumerate(_unit_columns(self.record.weights[moment]).T):

@@ -5,37 +5,25 @@ import math
 
 import numpy as np
 
-from ..feasibility import feasibility, largest_angle
+from ..feasibility import arrangement, feasibility, largest_angle
 from ..plots import COLORS, EDGES, INK, OTHER, OWN
 from .curves import content_on_circle, target_cosine
 from .panel import Panel, choice, slider
 
 MOST = 40  # classes
+COUNTS = range(2, MOST + 1)
 AROUND = np.linspace(-np.pi, np.pi, 1441)
 VIEW = np.array([[0.8, 0.6, 0.0], [-0.24, 0.32, 0.917], [0.55, -0.73, 0.4]])  # from the side
 
 
 @functools.cache
-def spread_on_sphere(count, steps=400):
-    """`count` points on the sphere, far from each other: (count, 3), unit rows.
+def spread_on_sphere(count):
+    """`count` points on the sphere, far from each other: (count, 3), unit rows; the better of two.
 
-    They start on a spiral and push each other away, more and more only the nearest ones. That
-    comes within a few degrees of the best arrangement, which is not known for most numbers.
+    That comes within a few degrees of the best arrangement, which is not known for most numbers.
     """
-    ranks = np.arange(count) + 0.5
-    up, turn = 1 - 2 * ranks / count, np.pi * (1 + 5**0.5) * ranks
-    points = np.stack([np.cos(turn), np.sin(turn), up / np.sqrt(1 - up**2)], axis=1)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    for step in range(steps):
-        apart = points[:, None] - points
-        squared = (apart**2).sum(axis=2) + 4 * np.eye(count)
-        nearest = squared.min()
-        power = 2 + 30 * step / steps
-        force = (apart * (nearest / squared)[..., None] ** power).sum(axis=1)
-        length = np.linalg.norm(force, axis=1, keepdims=True).max()
-        points = points + 0.1 * (1 - step / steps) * force / max(length, 1e-9) / count**0.5
-        points /= np.linalg.norm(points, axis=1, keepdims=True)
-    return points
+    found = (arrangement(count, 3, seed, sharpest=400).astype(float) for seed in (2, 4))
+    return max(found, key=smallest_angle)
 
 
 def smallest_angle(points):
@@ -46,18 +34,24 @@ def smallest_angle(points):
 
 @functools.cache
 def room_on(dim):
-    """The angle between neighbours for 2, 3, ... MOST classes: best on the circle, found on the
-    sphere. In radians, a dictionary.
+    """The angle between neighbours for each of `COUNTS`: best on the circle, found on the sphere.
+
+    In radians, a dictionary.
     """
-    counts = range(2, MOST + 1)
     if dim == 2:
-        return {count: largest_angle(count, 2)[0] for count in counts}
-    return {count: smallest_angle(spread_on_sphere(count)) for count in counts}
+        return {count: largest_angle(count, 2)[0] for count in COUNTS}
+    return {count: smallest_angle(spread_on_sphere(count)) for count in COUNTS}
 
 
 def most_classes(dim, needed):
     """The largest number of classes, up to MOST, whose neighbours are `needed` radians apart."""
     return max((c for c, angle in room_on(dim).items() if angle >= needed - 1e-9), default=1)
+
+
+@functools.lru_cache(maxsize=1)  # a move of the number of classes asks for the same again
+def answers(dim, scale, m2, m3):
+    """What `feasibility` says of each of `COUNTS`, a dictionary."""
+    return {count: feasibility(count, dim, scale, m2=m2, m3=m3) for count in COUNTS}
 
 
 def content_radius(apart, m2, m3):
@@ -111,10 +105,9 @@ class RoomForClasses(Panel):
         (self.dots,) = picture.plot([0], [0], "o", color=INK, ms=4)
         picture.set_title("40 classes do NOT fit")
 
-        counts = np.arange(2, MOST + 1)
         for dim, style, text in ((2, "-", "circle"), (3, "--", "sphere")):
             angles.plot(
-                counts, np.degrees(list(room_on(dim).values())), style, color=OWN, label=text
+                COUNTS, np.degrees(list(room_on(dim).values())), style, color=OWN, label=text
             )
         self.needed = angles.axhline(0, color=OTHER, lw=2, label="the margin needs")
         (self.angle_dot,) = angles.plot([2], [0], "o", color=INK, ms=8)
@@ -123,22 +116,17 @@ class RoomForClasses(Panel):
         angles.set_title("room for 40 or more classes")
         angles.legend(loc="upper right", fontsize=8)
 
-        self.counts = counts
-        (self.floor_curve,) = floors.plot(counts, np.ones(len(counts)), color=OWN, lw=2)
+        (self.floor_curve,) = floors.plot(COUNTS, np.ones(len(COUNTS)), color=OWN, lw=2)
         (self.floor_dot,) = floors.plot([2], [1], "o", color=INK, ms=8)
-        (self.guess,) = floors.plot(counts, np.log(counts), ":", color="0.45", label="guessing")
+        floors.plot(COUNTS, np.log(COUNTS), ":", color="0.45", label="guessing")
         floors.set(xlim=(2, MOST), yscale="log", ylim=(1e-6, 100), xlabel="classes C (number)")
         floors.set(ylabel="loss floor, margin included", title="at C = 40: 10.00")
         floors.legend(loc="lower right", fontsize=8)
 
-    def answer(self, classes):
-        return feasibility(
-            classes, self.value("dim"), self.value("s"), m2=self.value("m2"), m3=self.value("m3")
-        )
-
     def update(self):
         classes, dim = self.value("classes"), self.value("dim")
-        answer = self.answer(classes)
+        of_all = answers(*(self.value(name) for name in ("dim", "s", "m2", "m3")))
+        answer = of_all[classes]
         if dim == 2:
             self._move_circle(classes)
         else:
@@ -156,7 +144,7 @@ class RoomForClasses(Panel):
             f"{most} or more" if most == MOST else f"{'at most' if dim == 2 else 'about'} {most}"
         )
         self.axes[1].title.set_text(f"room for {known} classes")
-        floors = [self.answer(int(c)).loss_floor for c in self.counts]
+        floors = [of_all[count].loss_floor for count in COUNTS]
         self.floor_curve.set_ydata(np.maximum(floors, 1e-12))
         self.floor_dot.set_data([classes], [max(answer.loss_floor, 1e-12)])
         kind = "" if answer.exact else "≥ "

@@ -14,6 +14,8 @@ from pathlib import Path
 
 LIB = Path(__file__).resolve().parents[1]
 
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 def fingerprint(roots, settings):
     """A short hash of `settings` and of all definitions in `lib` that `roots` reach.
@@ -31,13 +33,18 @@ def fingerprint(roots, settings):
             raise KeyError(f"lib/{module}.py has no top-level definition {name!r}.")
     reached, waiting = set(), list(roots)
     while waiting:
-        definition = waiting.pop()
-        if definition not in reached and definition[1] in _definitions(definition[0]):
+        module, name = definition = waiting.pop()
+        if definition not in reached and name in _definitions(module):
             reached.add(definition)
             waiting.extend(_references(*definition))
-    code = [_plain(_definitions(module)[name]) for module, name in sorted(reached)]
+    code = [_code(*definition) for definition in sorted(reached)]
     text = json.dumps([settings, code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _code(module, name):
+    return _plain(_definitions(module)[name])
 
 
 def _plain(node):
@@ -56,38 +63,66 @@ def _plain(node):
 @cache
 def _syntax_tree(module):
     path = LIB.joinpath(*module.split(".")).with_suffix(".py")
-    source = path.read_text(encoding="utf-8")
-    tree = ast.parse(source)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            node.body = [part for part in node.body if not _only_shows(part)]
+        if isinstance(node, ast.Module | ast.ClassDef | _FUNCTIONS):
+            node.body = [part for part in node.body if not _decides_nothing(part)]
     return tree
 
 
-def _only_shows(part):
-    """Whether a part of a definition is a docstring, or a method such as `_repr_html_`."""
-    if isinstance(part, ast.FunctionDef):
+def _decides_nothing(part):
+    """Whether it is a docstring, a method that only shows, or what runs in a command alone."""
+    if isinstance(part, _FUNCTIONS):
         return part.name.startswith(("_repr_", "__repr__"))
+    if isinstance(part, ast.If):
+        return ast.unparse(part.test) == "__name__ == '__main__'"
     return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
 
 
 @cache
 def _definitions(module):
-    """The functions, classes and constants at the top level of a module of `lib`, by name."""
+    """Name → the statements at the top level of a module of `lib` that make it what it is."""
     found = {}
-    for node in _syntax_tree(module).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found[node.name] = node
-        elif isinstance(node, ast.Assign):
-            found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+    for statement in _syntax_tree(module).body:
+        for name in _defined(statement):
+            found.setdefault(name, []).append(statement)
     return found
+
+
+def _defined(statement):
+    """The names that one top-level statement binds, or whose object it changes.
+
+    However it does so: as a function or a class, by `=`, `+=`, an annotation, a tuple, a loop, in a
+    branch, by `TABLE["x"] = …`, or in a call for its effect such as `TABLE.update(…)`.
+    """
+    names, waiting = set(), [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.ClassDef | _FUNCTIONS):
+            names.add(node.name)
+            continue  # what is inside binds names of its own
+        if isinstance(node, ast.Expr):
+            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        elif isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
+            names.add(_owner(node))
+        elif isinstance(node, ast.comprehension):  # and so does this
+            node = ast.Tuple([node.iter, *node.ifs], ast.Load())
+        waiting.extend(ast.iter_child_nodes(node))
+    return names - {None}
+
+
+def _owner(target):
+    """The name at the start of `name`, `name.attribute` or `name["key"]`; None without one."""
+    while isinstance(target, ast.Attribute | ast.Subscript):
+        target = target.value
+    return getattr(target, "id", None)
 
 
 @cache
 def _imports(module):
     """What a module imports from `lib`: local name → (module, name); name is None for a module."""
     found = {}
-    for node in _syntax_tree(module).body:
+    for node in ast.walk(_syntax_tree(module)):
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = module.split(".")[: -node.level]
             for alias in node.names:
@@ -96,15 +131,17 @@ def _imports(module):
     return found
 
 
+@cache
 def _references(module, name):
     """The definitions in `lib` that one definition names, as (module, name) pairs."""
-    imports = _imports(module)
-    for node in ast.walk(_definitions(module)[name]):
+    imports, found = _imports(module), set()
+    for node in (part for statement in _definitions(module)[name] for part in ast.walk(statement)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             source, member = imports.get(node.value.id, (None, ""))
             if member is None:
-                yield source, node.attr
+                found.add((source, node.attr))
         elif isinstance(node, ast.Name):
             source, member = imports.get(node.id, (module, node.id))
             if member is not None:
-                yield source, member
+                found.add((source, member))
+    return found

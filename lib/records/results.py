@@ -2,10 +2,15 @@
 
 `python -m lib.records.results` (or `make results`) trains every run of `lib.records.runs` over its
 seeds and writes `data/results.json`. It saves after each seed and skips what is already there, so
-it can be stopped and started again. A record carries a fingerprint of the code it came from: when
-that code changes, the record is stale, a test says so, and the command trains it anew.
+it can be stopped and started again, and two may run at once. A record carries a fingerprint of the
+code it came from: when that code changes, the record is stale, a test says so, and the command
+trains it anew. It also names the packages it was made with. Other packages do not make it stale,
+since its numbers are then still what this code gives, to about the third digit; but it is said.
 """
 
+import contextlib
+import functools
+import io
 import json
 import math
 import os
@@ -21,11 +26,13 @@ import keras
 import numpy as np
 
 from .. import evaluation
-from ..data import course_mode, load_digits
+from ..data import course_mode
+from ..files import Problem, write_atomically
 from .fingerprint import fingerprint
-from .runs import FULL_RUNS, MAPPED_RUNS, RUNS, GlyphRun
+from .runs import FULL_RUNS, MAPPED_RUNS, RUNS
 
 RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
+LOCK_SECONDS = 30  # a change of the file takes a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,9 @@ class Record:
         return low - (high - low), high + (high - low)
 
 
+# --- what is recorded -----------------------------------------------------------------------------
+
+
 def recorded(name, mode=None):
     """The record of run `name` in this mode.
 
@@ -73,95 +83,6 @@ def recorded(name, mode=None):
         command = "make results FULL=1" if mode == "full" else "make results"
         raise KeyError(f"no record of {name!r} in {mode} mode: `{command}` trains and records it.")
     return Record(entry["title"] + (", lesson mode" if mode != wanted else ""), entry["rows"])
-
-
-def _recorded_mode(name, mode):
-    """`mode`, or lesson mode for a run that is recorded in no other."""
-    return "lesson" if name in RUNS and name not in FULL_RUNS else mode
-
-
-def read_results(path=RESULTS_FILE):
-    """The whole record as a dictionary: mode → run → entry. Empty if there is no file yet."""
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}). Restore it with `git checkout -- data/results.json`, or "
-            "delete it and run `make results`."
-        ) from error
-
-
-def write_results(results, path=RESULTS_FILE):
-    """Write the record in one step, so that an interruption leaves the old file whole."""
-    text = json.dumps(results, indent=1, sort_keys=True) + "\n"
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def is_current(name, entry, mode="lesson"):
-    """Whether a recorded entry came from the code, the settings and the seeds of today."""
-    run = runs_of(mode)[name]
-    seeds = {str(seed) for seed in run.seeds}
-    return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
-
-
-def run_fingerprint(run):
-    """A hash of the run's settings and of all code in `lib` that its numbers come from."""
-    glyphs = isinstance(run, GlyphRun)
-    roots = [
-        ("records.runs", type(run).__name__),
-        ("glyphs", "load_glyphs") if glyphs else ("data", "load_digits"),
-        ("records.recipes", run.recipe),
-    ]
-    if "loss" in run.settings:
-        roots.append(("losses", run.settings["loss"]))
-    return fingerprint(roots, _settings(run))
-
-
-def runs_of(mode):
-    """The runs that are recorded in a mode, by name."""
-    return FULL_RUNS if mode == "full" else RUNS
-
-
-def record_all(mode=None, names=None, path=RESULTS_FILE):
-    """Train what is missing or stale among the named runs, saving after each seed."""
-    mode = mode or course_mode()
-    digits = None
-    for name in names or runs_of(mode):
-        run = runs_of(mode)[name]
-        entry = _entry_to_continue(read_results(path).get(mode, {}).get(name), run)
-        missing = [seed for seed in run.seeds if str(seed) not in entry["rows"]]
-        print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
-        for seed in missing:
-            if isinstance(run, GlyphRun):
-                data = run.load_data()
-            else:
-                data = digits = digits or load_digits(mode)
-            started = time.perf_counter()
-            keras.utils.clear_session()  # else each trained model stays in memory
-            model = run.train(seed, data)
-            seconds = round(time.perf_counter() - started, 1)
-            row = run.score(model, data)
-            entry["rows"][str(seed)] = {key: round(float(v), 6) for key, v in row.items()}
-            entry["train_seconds"][str(seed)] = seconds
-            results = read_results(path)
-            results.setdefault(mode, {})[name] = entry | _summary(entry["rows"])
-            # before the row: what has a row is not trained again
-            if name in MAPPED_RUNS and seed == run.seeds[0]:
-                _keep_embeddings(model, data, _embeddings_file(name, mode, path.parent))
-            write_results(results, path)
-            print(f"  seed {seed}: {seconds} s, {entry['rows'][str(seed)]}", flush=True)
-
-
-def _keep_embeddings(model, digits, path):
-    """Write the embeddings and labels of the first 1,000 held-out digits, in half precision."""
-    embeddings = evaluation.embed(evaluation.backbone_of(model), digits.x_test[:1000])
-    np.savez_compressed(
-        path, embeddings=embeddings.astype("float16"), labels=digits.y_test[:1000].astype("uint8")
-    )
 
 
 def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
@@ -182,35 +103,66 @@ def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
         return arrays["embeddings"].astype("float32"), arrays["labels"].astype("int32")
 
 
+def read_results(path=RESULTS_FILE):
+    """The whole record as a dictionary: mode → run → entry. Empty if there is no file yet."""
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Problem(
+            f"{path} is damaged ({error}). Restore it with `git checkout -- data/results.json`, or "
+            "delete it and run `make results`."
+        ) from error
+
+
+def runs_of(mode):
+    """The runs that are recorded in a mode, by name."""
+    return FULL_RUNS if mode == "full" else RUNS
+
+
+def _recorded_mode(name, mode):
+    """`mode`, or lesson mode for a run that is recorded in no other."""
+    return "lesson" if name in RUNS and name not in FULL_RUNS else mode
+
+
 def _embeddings_file(name, mode, folder):
     """The demonstrations exist in full mode only; of any other run both modes are kept apart."""
     both_modes = name in RUNS
     return folder / f"embeddings_{name}{'_full' if both_modes and mode == 'full' else ''}.npz"
 
 
-def _entry_to_continue(entry, run):
-    """The recorded entry if it is of today's code, less seeds not asked for; else a new one."""
-    current = run_fingerprint(run)
-    if entry is None or entry.get("fingerprint") != current:
-        entry = {"rows": {}, "train_seconds": {}}
-    wanted = {str(seed) for seed in run.seeds}
-    return {
-        "title": run.title,
-        "settings": _settings(run),
-        "fingerprint": current,
-        "versions": _versions(),
-        "rows": {seed: row for seed, row in entry["rows"].items() if seed in wanted},
-        "train_seconds": {s: v for s, v in entry["train_seconds"].items() if s in wanted},
-    }
+# --- is it still true? ----------------------------------------------------------------------------
 
 
-def _summary(rows):
-    columns = {key: [row[key] for row in rows.values()] for key in next(iter(rows.values()))}
+def is_current(name, entry, mode="lesson"):
+    """Whether a recorded entry came from the code, the settings and the seeds of today."""
+    run = runs_of(mode)[name]
+    seeds = {str(seed) for seed in run.seeds}
+    return entry.get("fingerprint") == run_fingerprint(run) and set(entry["rows"]) == seeds
+
+
+def run_fingerprint(run):
+    """A hash of the run's settings and of all code in `lib` that its numbers come from."""
+    roots = [("records.runs", type(run).__name__), ("records.recipes", run.recipe)]
+    if "loss" in run.settings:
+        roots.append(("losses", run.settings["loss"]))
+    return fingerprint(roots, _settings(run))
+
+
+def other_packages(entry):
+    """Where the packages of a recorded entry differ from those here, as a list of texts."""
+    there, here = entry["versions"], _versions(entry["versions"])
+    return [
+        f"{name} {there[name]}, here {here[name]}" for name in here if there[name] != here[name]
+    ]
+
+
+def _versions(names):
+    """The installed release of each package, and of Python."""
     return {
-        "mean": {key: round(statistics.fmean(v), 6) for key, v in columns.items()},
-        "spread": {
-            key: round(statistics.stdev(v), 6) if len(v) > 1 else 0.0 for key, v in columns.items()
-        },
+        name: platform.python_version() if name == "python" else metadata.version(name)
+        for name in names
     }
 
 
@@ -218,14 +170,114 @@ def _settings(run):
     return {"recipe": run.recipe, "num_classes": run.num_classes} | run.settings
 
 
-def _versions():
-    packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    return {"python": platform.python_version()} | packages
+# --- recording ------------------------------------------------------------------------------------
+
+
+def record_all(mode=None, names=None, path=RESULTS_FILE):
+    """Train what is missing or stale among the named runs, saving after each seed."""
+    mode = mode or course_mode()
+    loaded = functools.cache(lambda load_data: load_data(mode))
+    for name in names or runs_of(mode):
+        run = runs_of(mode)[name]
+        rows = _entry_to_continue(read_results(path), mode, name)["rows"]
+        missing = [seed for seed in run.seeds if str(seed) not in rows]
+        print(f"{name}: {len(missing)} of {len(run.seeds)} seeds to train", flush=True)
+        for seed in missing:
+            data = loaded(run.load_data)
+            started = time.perf_counter()
+            keras.utils.clear_session()  # else each trained model stays in memory
+            model = run.train(seed, data)
+            seconds = round(time.perf_counter() - started, 1)
+            row = {key: round(float(v), 6) for key, v in run.score(model, data).items()}
+            # before the row: what has a row is not trained again
+            if name in MAPPED_RUNS and seed == run.seeds[0]:
+                _keep_embeddings(model, data, _embeddings_file(name, mode, path.parent))
+            _add_row(path, mode, name, str(seed), row, seconds)
+            print(f"  seed {seed}: {seconds} s, {row}", flush=True)
+
+
+def _add_row(path, mode, name, seed, row, seconds):
+    """Add one row to the record as it is now: it may have grown since the training began."""
+    with _alone(path):
+        results = read_results(path)
+        entry = _entry_to_continue(results, mode, name)
+        entry["rows"][seed], entry["train_seconds"][seed] = row, seconds
+        results.setdefault(mode, {})[name] = entry
+        write_atomically(path, json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
+def _entry_to_continue(results, mode, name):
+    """The recorded entry, less seeds not asked for, if today's rows can join it; else a new one."""
+    run = runs_of(mode)[name]
+    new = {
+        "title": run.title,
+        "settings": _settings(run),
+        "fingerprint": run_fingerprint(run),
+        "versions": _versions(("python", *run.packages)),
+        "rows": {},
+        "train_seconds": {},
+    }
+    entry = results.get(mode, {}).get(name, new)
+    if entry["fingerprint"] != new["fingerprint"]:
+        return new
+    wanted = {str(seed) for seed in run.seeds}
+    if wanted - set(entry["rows"]) and other_packages(entry):
+        return new  # not some rows of these packages and some of those
+    kept = {
+        key: {s: v for s, v in entry[key].items() if s in wanted}
+        for key in ("rows", "train_seconds")
+    }
+    return new | kept | {"versions": entry["versions"]}
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Keep other commands from changing the file for a moment.
+
+    Raises:
+        Problem: if the file's lock stays; the message says how to get rid of it.
+    """
+    lock = path.with_suffix(".lock")
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                advice = "delete it, if no other `make results` is at work"
+                raise Problem(
+                    f"{lock} was left there by a command that was killed: {advice}."
+                ) from None
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        lock.unlink()
+
+
+def _keep_embeddings(model, digits, path):
+    """Write the embeddings and labels of the first 1,000 held-out digits, in half precision."""
+    embeddings = evaluation.embed(evaluation.backbone_of(model), digits.x_test[:1000])
+    labels, packed = digits.y_test[:1000].astype("uint8"), io.BytesIO()
+    np.savez_compressed(packed, embeddings=embeddings.astype("float16"), labels=labels)
+    write_atomically(path, packed.getvalue())
+
+
+def main():
+    mode = course_mode()
+    names, known = sys.argv[1:], runs_of(mode)
+    unknown = set(names) - set(known)
+    if unknown:
+        sys.exit(f"no run named {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    try:
+        record_all(mode, names)
+    except Problem as problem:
+        sys.exit(str(problem))
+    entries = read_results()[mode].values()
+    for text in sorted({text for entry in entries for text in other_packages(entry)}):
+        print(f"some records were made with {text}: the last digits may differ.")
 
 
 if __name__ == "__main__":
-    known = runs_of(course_mode())
-    unknown = set(sys.argv[1:]) - set(known)
-    if unknown:
-        sys.exit(f"no run named {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    record_all(names=sys.argv[1:])
+    main()

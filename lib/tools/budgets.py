@@ -1,34 +1,31 @@
 """What a lesson costs: minutes of reading, and on two cores seconds of computing and memory.
 
-    python -m lib.tools.budgets
+    python -m lib.tools.budgets [NOTEBOOK ...]
 
-`make budgets` executes every notebook, measures it and writes data/budgets.json. This script then
-brings the title cells of the lessons and the table in the README up to date, from that file and
-from the length of the texts. `make test` measures again, and fails where a notebook needs more than
-twice what is stated.
+Executes the notebooks, every lesson without names, and keeps what each took in data/budgets.json.
+Then it writes the costs into the title cells of the lessons and the table in the README. The time
+to read follows from the text alone: `--read` executes nothing.
 """
 
+import argparse
+import contextlib
 import json
 import math
 import os
 import re
-import statistics
 import sys
 import threading
 import time
 from pathlib import Path
 
-import nbformat
+from lib.files import Problem, write_atomically
 
-from . import navigation
+import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
-BUDGETS_FILE = ROOT / "data" / "budgets.json"
-README = ROOT / "README.md"
-LESSONS = ROOT / "notebooks"
+from . import navigation, private_state, render
 
-ALLOWED = 2  # times what is stated
-START = 10  # seconds more: starting a kernel and importing TensorFlow depend on the disk, too
+BUDGETS_FILE = render.ROOT / "data" / "budgets.json"
+README = render.ROOT / "README.md"
 QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
 TIME_LINE = re.compile(r"^\*\*Time:\*\* .*$", re.MULTILINE)
 
@@ -68,185 +65,104 @@ def reading_minutes(notebook):
 # --- measuring ------------------------------------------------------------------------------------
 
 
-class PeakMemory:
-    """The most memory, in MB, that the processes started by this one held together in a block.
+def measure(path):
+    """Execute a notebook; return its seconds, and the most megabytes its processes held at once.
 
-    Looks five times a second; a shorter peak is missed.
+    Looks five times a second; a shorter peak is missed. Nothing is stored.
     """
+    held, ended = [0], threading.Event()
 
-    def __enter__(self):
-        self.megabytes = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
+    def watch():
+        while not ended.wait(0.2):
+            with contextlib.suppress(psutil.Error):  # one may end while it is looked at
+                children = psutil.Process().children(recursive=True)
+                held.append(sum(child.memory_info().rss for child in children))
 
-    def __exit__(self, *error):
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self):
-        import psutil
-
-        parent = psutil.Process()
-        while not self._stop.wait(0.2):
-            total = 0
-            for child in parent.children(recursive=True):
-                try:
-                    total += child.memory_info().rss
-                except psutil.Error:  # it has ended in the meantime
-                    continue
-            self.megabytes = max(self.megabytes, total / 1e6)
+    thread = threading.Thread(target=watch)
+    thread.start()
+    began = time.perf_counter()
+    try:
+        render.execute(render.read(path), path.parent)
+    finally:
+        seconds = time.perf_counter() - began
+        ended.set()
+        thread.join()
+    return {"seconds": round(seconds, 1), "megabytes": round(max(held) / 1e6)}
 
 
-_calibration_step = None
-
-
-def calibrate(repeats=5, steps=10):
-    """Seconds that this machine needs now for a fixed piece of training; the median of a few."""
-    global _calibration_step
-    if _calibration_step is None:
-        _calibration_step = _training_step()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        for _ in range(steps):
-            _calibration_step()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def _training_step():
-    """One step of the course's backbone and a cosine head, compiled, on a batch of grey images."""
-    from lib.backbones import build_backbone
-    from lib.layers import CosineHead
-    from lib.losses import ArcFaceLoss
-
-    import keras
-    import numpy as np
-
-    model = keras.Sequential([build_backbone(embedding_dim=2), CosineHead(num_classes=10)])
-    model.compile("adam", loss=ArcFaceLoss(margin=0.2, scale=16))
-    images = np.full((128, 28, 28, 1), 0.5, "float32")
-    labels = np.arange(128) % 10
-    model.train_on_batch(images, labels)  # compiles
-    return lambda: model.train_on_batch(images, labels)
-
-
-# --- the record -----------------------------------------------------------------------------------
-
-
-def read_budgets(path=BUDGETS_FILE):
-    """What `make budgets` measured: notebook → seconds, megabytes, calibration. {} at first."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def write_budgets(measured, path=BUDGETS_FILE):
-    """Add measurements to the record, in one step."""
-    unfinished = path.with_suffix(".tmp")
-    text = json.dumps(read_budgets(path) | measured, indent=1, sort_keys=True) + "\n"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def stated_seconds(entry):
-    """Seconds as a lesson states them: the next multiple of five."""
-    return 5 * math.ceil(entry["seconds"] / 5)
-
-
-def stated_gigabytes(entry):
-    """Memory as a lesson states it: the next tenth of a gigabyte."""
-    return math.ceil(entry["megabytes"] / 100) / 10
-
-
-def complaint(name, measured, budgets):
-    """What a notebook needs beyond its budget, or None.
-
-    Args:
-        name: its path below notebooks/, without the ending.
-        measured: its seconds and megabytes, and the calibration beside it, as `make budgets` keeps
-            them; on a slower machine seconds count in proportion to the calibration.
-        budgets: what `read_budgets` gives.
-    """
-    if name not in budgets:
-        return f"{name} has no budget yet: run `make budgets`"
-    stated = budgets[name]
-    # A short calibration can be lucky, so it never makes the limit stricter.
-    slower = max(1, measured["calibration"] / stated["calibration"])
-    seconds = ALLOWED * stated_seconds(stated) * slower + START
-    if measured["seconds"] > seconds:
-        return (
-            f"{name} took {measured['seconds']:.0f} s; it states {stated_seconds(stated)} s. On "
-            f"this machine, {slower:.2f} times as slow, twice that + {START} s is {seconds:.0f} s"
-        )
-    gigabytes = ALLOWED * stated_gigabytes(stated)
-    if measured["megabytes"] > 1000 * gigabytes:
-        return (
-            f"{name} needed {measured['megabytes'] / 1000:.1f} GB; it states "
-            f"{stated_gigabytes(stated):.1f} GB, twice that is {gigabytes:.1f} GB"
-        )
-    return None
+def read_budgets():
+    """What was measured: lesson → seconds and megabytes."""
+    return json.loads(BUDGETS_FILE.read_text(encoding="utf-8"))
 
 
 # --- the texts ------------------------------------------------------------------------------------
 
 
-def time_line(notebook, entry):
-    """The line of a lesson's title cell that says what it costs."""
-    return (
-        f"**Time:** {reading_minutes(notebook)} minutes of reading; on two cores "
-        f"{stated_seconds(entry)} seconds of computing and {stated_gigabytes(entry):.1f} GB of "
-        "memory."
-    )
+def costs(notebook, entry):
+    """Minutes of reading, seconds and gigabytes as they are stated, for what was measured.
+
+    Seconds are the next multiple of five, memory is the next tenth of a gigabyte.
+    """
+    seconds = 5 * math.ceil(entry["seconds"] / 5)
+    gigabytes = math.ceil(entry["megabytes"] / 100) / 10
+    return reading_minutes(notebook), seconds, f"{gigabytes:.1f}"
 
 
 def state(notebook, entry):
-    """Put the time line into the title cell; return whether that changed it.
+    """Put the costs into the title cell; return whether that changed it.
 
     Raises:
-        ValueError: if the title cell has no such line.
+        Problem: if the title cell has no line for them.
     """
     title = notebook.cells[0]
-    if not TIME_LINE.search(title.source):
-        raise ValueError("the title cell needs a line that begins with **Time:**")
     before = title.source
-    title.source = TIME_LINE.sub(time_line(notebook, entry), before)
+    if not TIME_LINE.search(before):
+        raise Problem("the title cell needs a line that begins with **Time:**")
+    minutes, seconds, gigabytes = costs(notebook, entry)
+    line = (
+        f"**Time:** {minutes} minutes of reading; on two cores {seconds} seconds of computing and "
+        f"{gigabytes} GB of memory."
+    )
+    title.source = TIME_LINE.sub(line, before)
     return title.source != before
 
 
-def table_cells(notebook, entry):
-    """The last three cells of a lesson's row in the README."""
-    return [
-        f"{reading_minutes(notebook)} min",
-        f"{stated_seconds(entry)} s",
-        f"{stated_gigabytes(entry):.1f} GB",
-    ]
-
-
-def with_costs(text, costs):
-    """The README with the last three cells of each lesson's row replaced; `costs` by file name."""
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        found = re.match(r"\| \[.*?\]\(notebooks/([^/)]+\.ipynb)\)", line)
-        if found and found[1] in costs:
-            cells = line.strip("|").split("|")
-            kept = [cell.strip() for cell in cells[:2]]
-            lines[number] = f"| {' | '.join(kept + costs[found[1]])} |"
-    return "\n".join(lines)
+def with_row(text, name, notebook, entry):
+    """The README with the last three cells of a lesson's row replaced."""
+    minutes, seconds, gigabytes = costs(notebook, entry)
+    row = rf"^(\| \[[^|]*\]\(notebooks/{re.escape(name)}\) \|[^|]*\|).*$"
+    return re.sub(
+        row, rf"\g<1> {minutes} min | {seconds} s | {gigabytes} GB |", text, flags=re.MULTILINE
+    )
 
 
 def main():
-    budgets, costs = read_budgets(), {}
-    for path in sorted(LESSONS.glob("[0-9][0-9]_*.ipynb")):
-        if path.stem not in budgets:
-            sys.exit(f"{path.name} has not been measured yet: run `make budgets`")
-        notebook = nbformat.read(path, as_version=4)
-        if state(notebook, budgets[path.stem]):
-            path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            print(f"{path.name}: {time_line(notebook, budgets[path.stem])}")
-        costs[path.name] = table_cells(notebook, budgets[path.stem])
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_costs(text, costs), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Measure lessons and state what they cost.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="lessons; all without")
+    parser.add_argument("--read", action="store_true", help="only bring the texts up to date")
+    options = parser.parse_args()
+    private_state.use()
+    os.environ["COURSE_MODE"] = "lesson"
+    for path in options.notebooks or sorted(render.LESSONS.glob("*.ipynb")):
+        try:
+            update(path.resolve(), options.read)
+        except Problem as problem:
+            sys.exit(f"{render.shown(path)}: {problem}")
+
+
+def update(path, only_read):
+    """Measure a lesson, and bring the record, its title cell and the README up to date."""
+    measured = read_budgets()
+    if not only_read:
+        measured[path.stem] = measure(path)
+        write_atomically(BUDGETS_FILE, json.dumps(measured, indent=1, sort_keys=True) + "\n")
+    if path.stem not in measured:
+        raise Problem("has not been measured yet: run `make budgets`")
+    entry, notebook = measured[path.stem], render.read(path)
+    if state(notebook, entry):
+        render.store(notebook, path)
+    write_atomically(README, with_row(README.read_text("utf-8"), path.name, notebook, entry))
+    print(f"{path.stem:30} {entry['seconds']:5.1f} s {entry['megabytes']:5} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,14 @@ that they assign elsewhere.
 
 import ast
 import copy
+import dis
+import re
+import textwrap
+import types
+
+from lib.files import Problem
+
+from IPython.core.inputtransformer2 import TransformerManager
 
 TAG = "exercise"
 ANCHOR = "exercises"
@@ -16,16 +24,63 @@ BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 # In a text, what is seen at first and what unfolds: a question and its answer.
 UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 
+# The instructions that look a global name up, or set it from within a function.
+LOOKS_UP = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL")
+
 
 def is_exercise(cell):
     return TAG in cell.metadata.get("tags", [])
+
+
+# --- the code of a cell ---------------------------------------------------------------------------
+
+
+def python_of(source):
+    """The Python that IPython makes of a cell: of magics calls, without prompts and indents."""
+    return TransformerManager().transform_cell(source)
+
+
+def names_in(source):
+    """The global names that a cell uses before it defines them, and those that it defines.
+
+    They are the keys of two dictionaries, in their order; there are none where the cell is not
+    Python. In a cell with magics, each word counts as used.
+    """
+    try:
+        code = compile(python_of(source), "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):
+        return {}, {}
+    used, bound = _globals_of(code)
+    if "get_ipython" in used:
+        used |= dict.fromkeys(re.findall(r"\w+", source))
+    return used, bound
+
+
+def _globals_of(code):
+    # From instructions and not from `symtable`: that of Python 3.13 counts the variables of a
+    # comprehension.
+    used, bound = {}, {}
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            bound[step.argval] = None
+        elif step.opname in LOOKS_UP and step.argval not in bound:
+            used[step.argval] = None
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            # By the time that a function is called, the cell has defined its names.
+            known = bound if code.co_name == "<module>" else {}
+            used |= {name: None for name in _globals_of(inner)[0] if name not in known}
+    return used, bound
+
+
+# --- from solutions to exercises ------------------------------------------------------------------
 
 
 def cut(source):
     """The source of a code cell with each marked solution replaced by a stub.
 
     Raises:
-        ValueError: if the markers do not pair up, or the code between or around them is not Python.
+        Problem: if the markers do not pair up, or the code between or around them is not Python.
     """
     lines = source.split("\n")
     kept, begin = [], None
@@ -33,84 +88,49 @@ def cut(source):
         text = line.strip()
         if text == BEGIN:
             if begin is not None:
-                raise ValueError(f"line {number + 1}: a second `{BEGIN}` before `{END}`")
+                raise Problem(f"line {number + 1}: a second `{BEGIN}` before `{END}`")
             begin = number
         elif text == END:
             if begin is None:
-                raise ValueError(f"line {number + 1}: `{END}` without `{BEGIN}`")
-            indent = line[: len(line) - len(line.lstrip())]
-            kept += [indent + stub for stub in _stub(lines, begin, number)]
+                raise Problem(f"line {number + 1}: `{END}` without `{BEGIN}`")
+            kept += [line.replace(END, stub) for stub in _stub(lines, begin, number)]
             begin = None
         elif BEGIN in line or END in line:
-            raise ValueError(f"line {number + 1}: a marker has to stand on a line of its own")
+            raise Problem(f"line {number + 1}: a marker has to stand on a line of its own")
         elif begin is None:
             kept.append(line)
     if begin is not None:
-        raise ValueError(f"line {begin + 1}: `{BEGIN}` without `{END}`")
+        raise Problem(f"line {begin + 1}: `{BEGIN}` without `{END}`")
     return "\n".join(kept)
 
 
 def _stub(lines, begin, end):
     """The lines that stand for the solution between two marker lines (numbered from 0)."""
-    code = [line if not line.lstrip().startswith(("%", "!")) else "" for line in lines]
+    marked = list(lines)
+    for number in (begin, end):  # as statements, they show where in the code they stand
+        marked[number] = re.sub("#.*", repr(BEGIN), lines[number])
     try:
-        tree = ast.parse("\n".join(code))
+        tree = ast.parse(python_of("\n".join(marked)))
     except SyntaxError as error:
-        raise ValueError(f"line {error.lineno}: not Python: {error.msg}") from None
-    first, last = begin + 1, end + 1  # the markers, in the numbering of ast
+        raise Problem(f"line {error.lineno}: not Python: {error.msg}") from None
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, functions) and node.lineno < first and last <= _end(node, lines):
-            return ['raise NotImplementedError("your turn")']
-    names = {}
-    for node in _outside_functions(tree):
-        if first < getattr(node, "lineno", 0) < last:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names[node.id] = None
-            elif isinstance(node, (*functions, ast.ClassDef)):
-                names[node.name] = None
-    if not names:
-        return ["...  # your turn"]
-    return [f"{name} = ..." for name in names]
-
-
-def _end(function, lines):
-    """The last line of a function, comments that belong to its body included."""
-    end = function.end_lineno
-    while end < len(lines):
-        text = lines[end]
-        indent = len(text) - len(text.lstrip())
-        if text.strip() and indent <= function.col_offset:
-            break
-        end += 1
-    return end
-
-
-def _outside_functions(node):
-    """The nodes below `node` in the order of the source, those inside a scope of its own left out.
-
-    A function or class itself is among them: its name is assigned where it stands.
-    """
-    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-    scopes += (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, scopes):
-            yield from _outside_functions(child)
+    inside = [ast.walk(node) for node in ast.walk(tree) if isinstance(node, functions)]
+    if any(getattr(node, "value", None) == BEGIN for nodes in inside for node in nodes):
+        return ['raise NotImplementedError("your turn")']
+    _, bound = names_in(textwrap.dedent("\n".join(lines[begin + 1 : end])))
+    return [f"{name} = ..." for name in bound] or ["...  # your turn"]
 
 
 def stubs(solution):
     """The exercise cells of a notebook of solutions as the lesson has them, without outputs."""
-    cells = []
-    for cell in filter(is_exercise, solution.cells):
-        cell = copy.deepcopy(cell)
+    cells = copy.deepcopy([cell for cell in solution.cells if is_exercise(cell)])
+    for cell in cells:
         if cell.cell_type == "code":
             try:
                 cell.source = cut(cell.source)
-            except ValueError as error:
-                raise ValueError(f"cell {cell.id}, {error}") from None
+            except Problem as problem:
+                raise Problem(f"exercises: cell {cell.id}, {problem}") from None
             cell.outputs, cell.execution_count = [], None
-        cells.append(cell)
     return cells
 
 
@@ -120,34 +140,26 @@ def sync(lesson, solution):
     A code cell whose id and source are the same keeps its outputs.
 
     Raises:
-        ValueError: if there is no place for them in the lesson, or `cut` finds something wrong.
+        Problem: if there is no place for them in the lesson, or `cut` finds something wrong.
     """
-    wanted = stubs(solution)
     places = [i for i, cell in enumerate(lesson.cells) if is_exercise(cell)]
-    if places:
-        start, stop = places[0], places[-1] + 1
-        if len(places) != stop - start:
-            raise ValueError("its exercise cells do not stand together: move them next to another")
-    else:
-        anchors = [i for i, cell in enumerate(lesson.cells) if cell.id == ANCHOR]
-        if not anchors:
-            raise ValueError(
-                f"it has no cell with the id `{ANCHOR}` (nor a cell with the tag `{TAG}`) to put "
-                "the exercises behind"
-            )
-        start = stop = anchors[0] + 1
-    present = {cell.id: cell for cell in lesson.cells[start:stop]}
-    cells = []
-    for cell in wanted:
-        old = present.get(cell.id)
-        unchanged = old is not None and _same(old, cell)
-        cells.append(old if unchanged else cell)
-    changed = [cell.id for cell in cells] != [cell.id for cell in lesson.cells[start:stop]]
-    changed = changed or any(cell is not present[cell.id] for cell in cells)
+    anchors = [i + 1 for i, cell in enumerate(lesson.cells) if cell.id == ANCHOR]
+    if not places and not anchors:
+        raise Problem(
+            f"exercises: it has no cell with the id `{ANCHOR}` (nor a cell with the tag `{TAG}`) "
+            "to put them behind"
+        )
+    start, stop = (places[0], places[-1] + 1) if places else (anchors[0], anchors[0])
+    if len(places) != stop - start:
+        raise Problem("exercises: they do not stand together: move each next to another")
+    before = lesson.cells[start:stop]
+    present = {cell.id: cell for cell in before}
+    cells = [_known(cell, present.get(cell.id)) for cell in stubs(solution)]
     lesson.cells[start:stop] = cells
-    return changed
+    return cells != before
 
 
-def _same(one, other):
-    kinds = one.cell_type == other.cell_type and one.metadata == other.metadata
-    return kinds and one.source == other.source
+def _known(cell, old):
+    """The cell that the lesson has already, with its outputs, if it is still the same."""
+    keys = ("cell_type", "metadata", "source")
+    return old if old and all(old[key] == cell[key] for key in keys) else cell

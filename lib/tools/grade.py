@@ -5,40 +5,45 @@
 The folder may hold notebooks of several lessons, in any subfolders, under any names: a lesson is
 recognised by its self-checks. Nothing is written into it.
 
-What runs is the students' answers, and of the cells before them those that they need, against the
-self-checks and the library of *this* copy of the course. Each notebook gets a process, a folder of
-its own and a time limit for every answer, so that one that hangs, crashes or floods the screen
-costs nobody else anything. That is no sandbox: the answers run with your rights, as they would if
-you opened the notebooks.
+For each notebook a Jupyter kernel runs the notebook of solutions with its exercise cells replaced
+by the student's cells, in the student's order. Cells of the lesson itself, known by their id or
+text, run only where an answer uses a name that they define, and scratch cells where they share a
+name with an answer. The self-checks are those of *this* copy of the course, called where the
+student has them and again at the end: to pass once is to pass. An exception ends its cell; what
+hangs or brings Python down is noted, and the notebook runs again without it. Each kernel has a
+folder and a process group of its own, but that is no sandbox: answers run with your rights.
 """
 
 import argparse
-import ast
 import builtins
 import contextlib
 import csv
-import dis
+import io
 import json
+import logging
 import os
-import queue
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-import types
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-LESSONS = ROOT / "notebooks"
-SOLUTIONS = LESSONS / "solutions"
-CHECKS = ROOT / "lib" / "checks"
+from lib.files import Problem, write_atomically
 
-TIMEOUT = 60  # seconds for one answer or one self-check
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_code_cell, new_notebook
+
+from . import exercises, private_state
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TIMEOUT = 60  # seconds for one cell of an answer or one self-check
 START_TIMEOUT = 180  # seconds for the imports
 MEMORY = 8 * 2**30  # bytes of address space for one notebook, where the system can limit it
 LARGEST = 50e6  # bytes of a file that is still read
@@ -46,35 +51,57 @@ MESSAGE = 160  # characters shown of what went wrong
 
 PASSED, WRONG, NOT_STARTED = "passed", "wrong", "not started"
 MARKS = {PASSED: "✓", WRONG: "✗", NOT_STARTED: "○"}
+PLAIN_MARKS = {PASSED: "+", WRONG: "x", NOT_STARTED: "o"}  # where those cannot be printed
+
+# `%pip install` in an answer must not change the environment of the one who grades.
+ENVIRONMENT = {"COURSE_MODE": "lesson", "PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
+
+# A kernel's first cell: it finds the course's lib, an answer that wants all of the memory fails
+# instead of the computer, and `exit()` ends its cell only.
+FIRST = """\
+import sys
+sys.path.insert(0, {root!r})
+get_ipython().ask_exit = sys.exit
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
+    del resource
+except (ImportError, ValueError, OSError):
+    pass
+del sys"""
 
 
-class Problem(Exception):
-    """What stops the grading of a notebook, or of all; the text says what to do."""
-
-
-# --- what the course asks -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Check:
-    """One self-check: its function, its call as the lesson has it, its title."""
-
-    name: str
-    call: str
-    title: str
-
-    @property
-    def number(self):
-        return self.title.split()[0]
+# --- what the course asks, and what was handed in -------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """The exercises of a lesson: its self-checks, and the code that its solutions begin with."""
+    """What a lesson asks: the title and the call of each self-check, by its function's name."""
 
     number: str
-    checks: tuple
-    setup: str
+    titles: dict
+    calls: dict
+    setup: str  # what its solutions begin with
+    own: frozenset  # ids and sources of its code cells, exercises left out
+
+
+def read_course():
+    """The lessons that have solutions, by number."""
+    lessons = {}
+    for path in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
+        given = nbformat.read(path.parents[1] / path.name, 4)
+        code = [cell.source for cell in code_of(nbformat.read(path, 4).cells)]
+        calls = {check_name(source): source for source in code if check_name(source)}
+        checks = _checks(path.name[:2]).read_text(encoding="utf-8")
+        titles = {name: title for title, name in re.findall(r'check\("(.*)"\)\ndef (\w+)', checks)}
+        own = [cell for cell in code_of(given.cells) if not exercises.is_exercise(cell)]
+        known = {cell.id for cell in own} | {cell.source.strip() for cell in own}
+        lessons[path.name[:2]] = Lesson(path.name[:2], titles, calls, code[0], frozenset(known))
+    return lessons
+
+
+def _checks(number):
+    return ROOT / "lib" / "checks" / f"lesson_{number}.py"
 
 
 def check_name(source):
@@ -83,43 +110,8 @@ def check_name(source):
     return found.group(1) if found else None
 
 
-def read_course():
-    """The lessons that have solutions, by number."""
-    lessons = {}
-    for path in sorted(SOLUTIONS.glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
-        titles = check_titles(CHECKS / f"lesson_{path.name[:2]}.py")
-        calls = {check_name(source): source for source in code if check_name(source)}
-        checks = [Check(name, call, titles[name]) for name, call in calls.items()]
-        lessons[path.name[:2]] = Lesson(path.name[:2], tuple(checks), python_of(code[0]))
-    return lessons
-
-
-def check_titles(path):
-    """The title of each self-check in a module, without importing it."""
-    titles = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        for decorator in getattr(node, "decorator_list", []):
-            if isinstance(decorator, ast.Call) and decorator.func.id == "self_check":
-                titles[node.name] = decorator.args[0].value
-    return titles
-
-
-# --- what was handed in ---------------------------------------------------------------------------
-
-
-def source_of(cell):
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(source)
-
-
-def python_of(source):
-    """The source of a code cell; where it is not Python, without the lines meant for IPython."""
-    if _statements(source):
-        return source
-    kept = ("" if line.lstrip()[:1] in ("%", "!") else line for line in source.split("\n"))
-    return "\n".join(kept)
+def code_of(cells):
+    return [cell for cell in cells if cell.cell_type == "code"]
 
 
 def notebooks_in(folder):
@@ -131,7 +123,7 @@ def notebooks_in(folder):
 
 
 def read_cells(path):
-    """The (type, source) of each cell of a handed-in notebook.
+    """The cells of a handed-in notebook, of any version, valid or not: type, source and id.
 
     Raises:
         Problem: if the file cannot be read as a notebook.
@@ -139,12 +131,16 @@ def read_cells(path):
     try:
         if path.stat().st_size > LARGEST:
             raise Problem(f"the file has {path.stat().st_size / 1e6:.0f} MB: clear its outputs")
-        cells = json.loads(path.read_bytes())["cells"]
-        return [(cell["cell_type"], source_of(cell)) for cell in cells]
+        return [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
     except OSError as error:
         raise Problem(f"cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Problem("is damaged, or not a notebook") from None
+
+
+def read_cell(cell_type, source, id="", **_):
+    text = "".join(source).encode(errors="replace").decode()  # half a character stops a kernel
+    return nbformat.NotebookNode(cell_type=cell_type, source=text, id=id)
 
 
 def recognise(cells, lessons):
@@ -153,13 +149,13 @@ def recognise(cells, lessons):
     Raises:
         Problem: if they have neither.
     """
-    present = {check_name(source) for kind, source in cells if kind == "code"}
-    heading = next((source for kind, source in cells if kind == "markdown"), "")
+    present = {check_name(cell.source) for cell in code_of(cells)}
+    heading = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
     titled = re.match(r"# (\d+) ·", heading)
 
     def likeness(lesson):
-        shared = len(present & {check.name for check in lesson.checks})
-        return shared, bool(titled) and int(titled.group(1)) == int(lesson.number)
+        same_title = titled is not None and int(titled[1]) == int(lesson.number)
+        return len(present & set(lesson.calls)), same_title
 
     best = max(lessons.values(), key=likeness)
     if likeness(best) == (0, False):
@@ -167,82 +163,63 @@ def recognise(cells, lessons):
     return best
 
 
-def steps_of(cells, lesson):
-    """What to run of a handed-in notebook, in its order: ("run", code) or ("check", name).
+# --- the notebook that is run ---------------------------------------------------------------------
 
-    First the course's own setup. Then, of the student's cells, only those that a self-check needs:
-    the last before it that defines what it is called with, the last before that one that defines
-    what it uses, and so on. The self-checks are the course's.
+
+def assemble(cells, lesson):
+    """The course's setup, what is needed of the student's cells, and the self-checks.
+
+    The metadata say what a cell is: {"setup": true}, {"answer": true} or {"check": its name}.
     """
-    code = [python_of(source) for kind, source in cells if kind == "code"]
-    provided = bound_names(lesson.setup) | set(dir(builtins)) | {"display"}
-    needed, places = set(), {}
-    for check in lesson.checks:
-        calls = [i for i, source in enumerate(code) if check_name(source) == check.name]
-        place = calls[-1] if calls else len(code)
-        wanted = used_names(check.call) - provided
-        if not wanted <= set().union(*map(bound_names, code[:place])):
-            place = len(code)  # the answer stands below its self-check
-        places.setdefault(place, []).append(("check", check.name))
-        needed |= _slice(code[:place], wanted, provided)
-    steps = [("run", lesson.setup)]
-    for number in range(len(code) + 1):
-        steps += [("run", code[number])] if number in needed else []
-        steps += places.get(number, [])
-    return steps
+    code = code_of(cells)
+    needed = needed_cells(code, lesson)
+    last_call = {check_name(cell.source): place for place, cell in enumerate(code)}
+    book = new_notebook()
+    for source in (FIRST.format(root=str(ROOT), memory=MEMORY), lesson.setup):
+        book.cells.append(new_code_cell(source, metadata={"setup": True}))
+    for place, cell in enumerate(code):
+        if place in needed:
+            book.cells.append(new_code_cell(cell.source, metadata={"answer": True}))
+        book.cells += [_call(name, lesson) for name in lesson.calls if last_call.get(name) == place]
+    book.cells += [_call(name, lesson) for name in lesson.calls]
+    return book
 
 
-def _slice(code, wanted, provided):
-    """The numbers of the cells that define the wanted names, and of those which they need."""
-    needed = set()
-    for number in reversed(range(len(code))):
-        bound = bound_names(code[number])
-        if bound & wanted:
-            needed.add(number)
-            wanted = (wanted - bound) | (used_names(code[number]) - provided)
+def _call(name, lesson):
+    """A cell that calls a self-check as the file has it, whatever an answer did to `checks`."""
+    read = f'__import__("runpy").run_path({str(_checks(lesson.number))!r})[{name!r}]'
+    source = lesson.calls[name].strip().replace(f"checks.{name}", read, 1)
+    return new_code_cell(source, metadata={"check": name})
+
+
+def needed_cells(code, lesson):
+    """The places of the cells to run: the student's that answers hang on, the lesson's they use."""
+    given = names_of(lesson.setup)[1] | set(dir(builtins)) | {"display", "get_ipython"}
+    wanted = set().union(*(names_of(call)[0] for call in lesson.calls.values())) - given
+    found = [names_of(cell.source) for cell in code]
+    places = [p for p, cell in enumerate(code) if check_name(cell.source) not in lesson.calls]
+    lessons = {p for p in places if {code[p].id, code[p].source.strip()} & lesson.own}
+    needed, linked, before = set(), set(wanted), None
+    while before != needed:
+        before = set(needed)
+        for place in set(places) - lessons - needed:
+            own = set().union(*found[place]) - given
+            # A cell without names may do anything, such as set an option; `_` is any cell's.
+            if not own or own & linked or "_" in linked:
+                needed.add(place)
+                linked |= own
+    for place in reversed(places):
+        used, bound = found[place]
+        if place in needed or (place in lessons and bound & wanted):
+            needed.add(place)
+            wanted = (wanted - bound) | (used - given)
     return needed
 
 
-# From instructions and not from `symtable`: that of Python 3.13 counts a comprehension's variable.
-
-
-def used_names(source):
-    """The global names that code reads before it defines them; empty where it is not Python."""
-    used, bound = set(), set()
-    for code in _statements(source):
-        used |= _global_reads(code) - bound
-        bound |= _stored(code)
-    return used
-
-
-def bound_names(source):
-    """The global names that code defines; empty where it is not Python."""
-    return set().union(*map(_stored, _statements(source)))
-
-
-def _global_reads(code):
-    """The global names that code looks up, functions and classes inside it included."""
-    looks_up = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
-    reads = {i.argval for i in dis.get_instructions(code) if i.opname in looks_up}
-    if code.co_name != "<module>":
-        reads -= _stored(code)  # the attributes of a class
-    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return reads.union(*map(_global_reads, inner))
-
-
-def _stored(code):
-    return {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_NAME"}
-
-
-def _statements(source):
-    """The compiled statements of a cell, each alone: what follows a `raise` counts, too."""
-    try:
-        return [
-            compile(ast.unparse(statement), "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            for statement in ast.parse(source).body
-        ]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+def names_of(source):
+    """The names that a cell uses and defines; the results of other cells, such as `_3`, are `_`."""
+    used, bound = exercises.names_in(source)
+    return {"_" if re.fullmatch(r"_+\d*|Out", name) else name for name in used}, set(bound)
 
 
 # --- running it -----------------------------------------------------------------------------------
@@ -257,10 +234,6 @@ class Row:
     verdicts: dict = field(default_factory=dict)
     problem: str = ""
 
-    @property
-    def passed(self):
-        return sum(state == PASSED for state, _ in self.verdicts.values())
-
 
 def grade(path, folder, lessons, timeout=TIMEOUT):
     """Grade one notebook; whatever is wrong with it ends up in its row."""
@@ -269,100 +242,127 @@ def grade(path, folder, lessons, timeout=TIMEOUT):
         cells = read_cells(path)
         lesson = recognise(cells, lessons)
         row.lesson = lesson.number
-        row.verdicts = run(steps_of(cells, lesson), lesson, timeout)
+        row.verdicts = run(assemble(cells, lesson), lesson, timeout)
     except Problem as problem:
-        row.problem = str(problem)
+        row.problem = plain(str(problem))
     except Exception as error:  # a notebook can be strange in ways that nobody has thought of
-        row.problem = plain(f"cannot be graded: {described(error)}")
+        row.problem = plain(f"cannot be graded: {type(error).__name__}: {error}")
     return row
 
 
-def run(steps, lesson, timeout):
-    """The verdict of each self-check, by name.
-
-    A step that hangs or brings Python down is noted as the answer's fault, and the rest runs again
-    without it.
-    """
-    broken, verdicts = {}, {}
-    plan = {"root": str(ROOT), "lesson": lesson.number, "steps": steps, "broken": broken}
-    plan["calls"] = {check.name: check.call for check in lesson.checks}
+def run(book, lesson, timeout):
+    """The verdict of each self-check, by name; what hangs or ends Python is left out and noted."""
     while True:
-        stopped_at, reason = _attempt(plan, verdicts, timeout)
-        if stopped_at is None:
-            return verdicts
-        if stopped_at < 0:
+        cell, reason = execute(book, timeout)
+        for setup in book.cells[:2]:
+            if _failed(setup):
+                cell, reason = setup, _failed(setup)
+        if cell is None:
+            return verdicts_of(book, lesson)
+        if "setup" in cell.metadata:
             raise Problem(f"could not be started: {reason}")
-        broken[stopped_at] = reason
-        kind, name = steps[stopped_at]
-        if kind == "check":
-            verdicts[name] = (WRONG, reason)
+        check = cell.metadata.get("check")
+        for other in book.cells:
+            if other is cell or (check and other.metadata.get("check") == check):
+                other.metadata.update(broken=reason, tags=["skip-execution"])
 
 
-def _attempt(plan, verdicts, timeout):
-    """Run the steps in a process of their own; return the step it stopped at, if any, and why.
+class _Client(NotebookClient):
+    """Keeps the results of cells only: what an answer prints may have no end."""
 
-    Step −1 is the start, before the first answer.
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] == "execute_result":
+            super().output(outs, msg, display_id, cell_index)
+
+
+def execute(book, timeout):
+    """Run a notebook in a fresh kernel, and keep its reply to each cell in the cell's metadata.
+
+    Returns the cell at which it stopped and why, or (None, "") if it came to the end.
     """
+    current, process = book.cells[0], None
+
+    def starts(cell, cell_index):
+        nonlocal current, process
+        current, process = cell, client.km.provisioner.process
+
+    def executed(cell, cell_index, execute_reply):
+        cell.metadata.reply = execute_reply["content"]
+
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        plan_file = Path(folder, "plan.json")
-        plan_file.write_text(json.dumps(plan), encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", str(plan_file)],
-            cwd=folder,
-            env=os.environ | {"COURSE_MODE": "lesson", "MPLBACKEND": "agg"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+        inside = Path(folder, "notebooks", "solutions")  # of a course that holds nothing else
+        inside.mkdir(parents=True)
+        client = _Client(
+            book,
+            kernel_name="python3",
+            allow_errors=True,
+            record_timing=False,
+            store_widget_state=False,
+            shutdown_kernel="immediate",
+            startup_timeout=START_TIMEOUT,
+            timeout_func=lambda cell: START_TIMEOUT if "setup" in cell.metadata else timeout,
+            on_cell_start=starts,
+            on_cell_executed=executed,
+            resources={"metadata": {"path": str(inside)}},
         )
-        events = queue.Queue()
-        threading.Thread(target=_listen, args=(process, events), daemon=True).start()
+        client.log.setLevel(logging.CRITICAL)
+        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         try:
-            return _follow(process, events, verdicts, timeout)
-        finally:
-            _stop(process)
-
-
-def _listen(process, events):
-    for line in process.stdout:
-        events.put(line)
-    events.put(None)
-
-
-def _follow(process, events, verdicts, timeout):
-    step = -1
-    deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        try:
-            line = events.get(timeout=max(0, deadline - time.monotonic()))
-        except queue.Empty:
-            limit = START_TIMEOUT if step < 0 else timeout
-            return step, f"took more than {limit:g} seconds and was stopped"
-        if line is None:
+            client.execute(env=os.environ | ENVIRONMENT, **nowhere)
+            return None, ""
+        except CellTimeoutError:
+            limit = START_TIMEOUT if "setup" in current.metadata else timeout
+            return current, f"took more than {limit:g} seconds and was stopped"
+        except DeadKernelError:
             status = process.wait()
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            return step, f"brought Python down ({how})"
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return step, "wrote into what only the grading writes to"
-        if event["event"] == "end":
-            return None, ""
-        if event["event"] == "step":
-            step, deadline = event["number"], time.monotonic() + timeout
-        else:
-            verdicts[event["name"]] = (event["state"], plain(event["message"]))
+            return current, f"brought Python down ({how})"
+        finally:
+            # The kernel has ended; this ends what it had started (Windows has no such groups).
+            with contextlib.suppress(AttributeError, ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def _stop(process):
-    """End a process and all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-    process.stdout.close()
+def verdicts_of(book, lesson):
+    """The (state, message) of each self-check of an executed notebook, by name."""
+    verdicts, complaints, complaint = {}, {}, ""
+    for cell in book.cells:
+        name = cell.metadata.get("check")
+        if name is None:
+            failed = _failed(cell) and f"the cell stops with {_failed(cell)}"
+            complaint = cell.metadata.get("broken") or failed or complaint
+            continue
+        if name not in complaints:
+            complaints[name], complaint = complaint, ""
+        if verdicts.get(name, [None])[0] != PASSED:
+            state, message = _verdict(cell, lesson.titles[name], complaints[name])
+            verdicts[name] = state, plain(message)
+    return verdicts
+
+
+def _verdict(cell, title, complaint):
+    """What a self-check says; `complaint` is why a cell before it stopped."""
+    if "broken" in cell.metadata:
+        return WRONG, cell.metadata.broken
+    if cell.metadata.reply.get("ename") == "NameError":
+        missing = f"{cell.metadata.reply['evalue']}: its cell is missing, or is not Python"
+        return WRONG, complaint or missing
+    if _failed(cell):  # what no self-check catches, such as SystemExit
+        return WRONG, f"your code stopped with {_failed(cell)}"
+    shown = "".join(output.data["text/plain"] for output in cell.outputs[-1:])
+    state = next((state for state, mark in MARKS.items() if shown.startswith(mark)), WRONG)
+    # What could not be read as Python changed nothing: then the hint says more.
+    if state != PASSED and complaint and not re.search("(Syntax|Indentation|Tab)Error", complaint):
+        return WRONG, complaint
+    return state, shown.partition(f"{title}: ")[2]
+
+
+def _failed(cell):
+    """The exception that ended a cell, or an empty text."""
+    reply = cell.metadata.get("reply", {"status": "ok"})
+    if reply["status"] == "ok":
+        return ""
+    return f"{reply['ename']}: {reply['evalue'][:1000]}" if reply["evalue"] else reply["ename"]
 
 
 def plain(text):
@@ -371,172 +371,122 @@ def plain(text):
     return text if len(text) <= MESSAGE else text[: MESSAGE - 1] + "…"
 
 
-# --- the process of one notebook ------------------------------------------------------------------
-
-
-def work(plan_file):
-    """Run the steps of a plan and report each verdict, a line of JSON, to what was stdout."""
-    plan = json.loads(Path(plan_file).read_text(encoding="utf-8"))
-    report = _keep_stdout_to_ourselves()
-    _limit_memory()
-    sys.path[0] = plan["root"]  # the course's lib, whatever else is called so
-
-    import importlib
-    from types import SimpleNamespace
-
-    from IPython.display import display
-
-    module = importlib.import_module(f"lib.checks.lesson_{plan['lesson']}")
-    checks = SimpleNamespace(**{name: getattr(module, name) for name in plan["calls"]})
-    scope, complaint = {"__name__": "__main__", "display": display}, ""
-    for number, (kind, text) in enumerate(plan["steps"]):
-        broken = plan["broken"].get(str(number))
-        if kind == "run":
-            if not broken:
-                report(event="step", number=number)
-            complaint = broken or _execute(text, scope) or complaint
-        elif broken:
-            complaint = ""
-        else:
-            report(event="step", number=number)
-            state, message = _judge(plan["calls"][text], scope | {"checks": checks}, complaint)
-            report(event="verdict", name=text, state=state, message=message)
-            complaint = ""
-    report(event="end")
-    os._exit(0)  # without waiting for threads that an answer may have left
-
-
-def _keep_stdout_to_ourselves():
-    """Send everything that is printed nowhere; return the function that still gets through."""
-    channel = os.dup(1)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-
-    def report(**event):
-        os.write(channel, (json.dumps(event) + "\n").encode())
-
-    return report
-
-
-def _limit_memory():
-    """Make an answer that wants all of the memory fail, instead of the whole computer."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-
-def _execute(source, scope):
-    """Run a cell; return why it stopped, or an empty text."""
-    try:
-        exec(compile(source, "answer", "exec"), scope)
-    except BaseException as error:  # a student's SystemExit, too, ends the cell and not the grading
-        return f"the cell stops with {described(error)}"
-    return ""
-
-
-def described(error):
-    return f"{type(error).__name__}: {str(error)[:1000]}" if str(error) else type(error).__name__
-
-
-def _judge(call, scope, complaint):
-    """The state and message of a self-check; `complaint` is why a cell before it stopped."""
-    try:
-        verdict = eval(call, scope)
-    except NameError as error:
-        return WRONG, complaint or f"{error}: its cell is missing, or is not Python"
-    except BaseException as error:  # an answer that ends Python, where it is called
-        return WRONG, f"your code stopped with {described(error)}"
-    if verdict.state != PASSED and complaint:
-        return WRONG, complaint
-    return verdict.state, verdict.message
-
-
 # --- the table ------------------------------------------------------------------------------------
 
 
-def table(rows, lesson):
+def table(rows, lesson, marks):
     """The lines of one lesson's table, and below it a hint for each wrong answer."""
     width = max(len("notebook"), *(len(row.file) for row in rows))
-    numbers = [check.number for check in lesson.checks]
-    yield f"{'notebook':<{width}}  {'  '.join(numbers)}  solved"
+    numbers = {name: lesson.titles[name].split()[0] for name in lesson.calls}
+    yield f"{'notebook':<{width}}  {'  '.join(numbers.values())}  solved"
     for row in rows:
-        cells = [MARKS[row.verdicts[c.name][0]] if row.verdicts else "–" for c in lesson.checks]
-        marks = "  ".join(f"{m:^{len(n)}}" for m, n in zip(cells, numbers, strict=True))
-        yield f"{row.file:<{width}}  {marks}  {row.passed} of {len(numbers)}"
+        states = {name: row.verdicts[name][0] if row.verdicts else "" for name in numbers}
+        shown = [f"{marks.get(states[name], '-'):^{len(n)}}" for name, n in numbers.items()]
+        solved = list(states.values()).count(PASSED)
+        yield f"{row.file:<{width}}  {'  '.join(shown)}  {solved} of {len(numbers)}"
     for row in rows:
         if row.problem:
             yield f"  {row.file}: {row.problem}"
-        for check in lesson.checks:
-            state, message = row.verdicts.get(check.name, ("", ""))
+        for name, (state, message) in row.verdicts.items():
             if state == WRONG:
-                yield f"  {row.file}, {check.number}: {message}"
+                yield f"  {row.file}, {numbers[name]}: {message}"
 
 
 def show(rows, lessons):
+    """Print the tables, with plain marks and `?` where the screen lacks a letter."""
+    try:
+        "".join(MARKS.values()).encode(sys.stdout.encoding)
+        marks = MARKS
+    except UnicodeEncodeError:
+        marks = PLAIN_MARKS
+        sys.stdout.reconfigure(errors="replace")
     for number, lesson in lessons.items():
         own = [row for row in rows if row.lesson == number]
         if own:
-            print(f"\nLesson {int(number)}")
-            print("\n".join(table(own, lesson)))
-    unknown = [row for row in rows if not row.lesson]
+            print(f"\nLesson {int(number)}", *table(own, lesson, marks), sep="\n")
+    unknown = [f"  {row.file}: {row.problem}" for row in rows if not row.lesson]
     if unknown:
-        print("\nNot graded")
-        for row in unknown:
-            print(f"  {row.file}: {row.problem}")
-    print("\n✓ passed   ✗ wrong   ○ not started")
+        print("\nNot graded", *unknown, sep="\n")
+    print("\n" + "   ".join(f"{mark} {state}" for state, mark in marks.items()))
 
 
-def write_csv(path, rows, lessons):
+def csv_text(rows, lessons):
     """One line for each notebook and exercise, for a spreadsheet."""
-    with open(path, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("notebook", "lesson", "exercise", "state", "message"))
-        for row in rows:
-            if not row.verdicts:
-                writer.writerow((row.file, row.lesson, "", "not graded", row.problem))
-            for check in lessons[row.lesson].checks if row.verdicts else ():
-                writer.writerow((row.file, row.lesson, check.title, *row.verdicts[check.name]))
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(("notebook", "lesson", "exercise", "state", "message"))
+    for row in rows:
+        if not row.verdicts:
+            writer.writerow((row.file, row.lesson, "", "not graded", row.problem))
+        for name, verdict in row.verdicts.items():
+            writer.writerow((row.file, row.lesson, lessons[row.lesson].titles[name], *verdict))
+    return "\ufeff" + file.getvalue()  # by that mark Excel knows UTF-8
+
+
+def checked(folder, target):
+    """The folder with the notebooks and the file for the table, None for none, as paths.
+
+    Raises:
+        Problem: if one of them will not do.
+    """
+    where = Path(folder).expanduser().resolve()
+    if not folder or not where.is_dir():
+        raise Problem("Name the folder with the notebooks: make grade DIR=folder")
+    if not any(notebooks_in(where)):
+        raise Problem(f"There is no notebook in {where}.")
+    if not target:
+        return where, None
+    target = Path(target).expanduser().resolve()
+    if where in target.parents:
+        raise Problem("The table must not go into the folder with the notebooks: CSV=…")
+    # Now, and not when all is graded, it shows whether that file can be written.
+    store(target, target.read_bytes() if target.is_file() else "")
+    return where, target
+
+
+def store(target, content):
+    try:
+        write_atomically(target, content)
+    except OSError as error:
+        raise Problem(
+            f"Cannot write {target}: {error.strerror}. Name another file: CSV=…"
+        ) from None
+
+
+def grade_all(paths, folder, lessons, options):
+    """The rows of all notebooks; on Ctrl-C, of those that are graded by then."""
+    rows = []
+    with ThreadPoolExecutor(options.jobs or max(1, (os.cpu_count() or 2) // 2)) as pool:
+        try:
+            for row in pool.map(lambda path: grade(path, folder, lessons, options.timeout), paths):
+                rows.append(row)
+                if sys.stdout.isatty():
+                    print(f"\r\033[K{len(rows)} of {len(paths)} graded", end="", flush=True)
+        except KeyboardInterrupt:
+            print(f"\nStopping, {len(rows)} of {len(paths)} are graded", file=sys.stderr)
+    return rows
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Grade a folder of handed-in notebooks.")
     parser.add_argument("folder", nargs="?", default="", help="where the notebooks are")
     parser.add_argument("--csv", default="", help="also write the results to this file")
-    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one answer")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one cell")
     parser.add_argument("--jobs", type=int, help="notebooks at a time (default: half the cores)")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.worker:
-        return work(options.worker)
-
-    import private_state
-
-    folder = Path(options.folder).expanduser().resolve()
-    if not options.folder or not folder.is_dir():
-        print("Name the folder with the notebooks: make grade DIR=folder", file=sys.stderr)
+    warnings.simplefilter("ignore", SyntaxWarning)  # what Python finds odd in an answer
+    try:
+        folder, target = checked(options.folder, options.csv)
+        private_state.use()
+        lessons = read_course()
+        rows = grade_all(list(notebooks_in(folder)), folder, lessons, options)
+        if target:
+            store(target, csv_text(rows, lessons))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
         return 1
-    target = Path(options.csv).expanduser().resolve() if options.csv else None
-    if target and folder in target.parents:
-        print("The table must not go into the folder with the notebooks: CSV=…", file=sys.stderr)
-        return 1
-    paths = list(notebooks_in(folder))
-    if not paths:
-        print(f"There is no notebook in {folder}.", file=sys.stderr)
-        return 1
-    private_state.use()
-    lessons = read_course()
-    jobs = options.jobs or max(1, (os.cpu_count() or 2) // 2)
-    rows = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(lambda path: grade(path, folder, lessons, options.timeout), paths):
-            rows.append(row)
-            if sys.stdout.isatty():
-                print(f"\r\033[K{len(rows)} of {len(paths)} graded", end="", flush=True)
     show(rows, lessons)
     if target:
-        write_csv(target, rows, lessons)
         print(f"Written to {target}")
     return 0
 

@@ -7,37 +7,43 @@ last cell, so that the title stays the first thing in a notebook.
 import re
 from pathlib import Path
 
+from lib.files import Problem
+
 import nbformat
 
 TOP, END = "navigation", "navigation-end"
-CONTENTS = "00_start_here.ipynb#Contents"
+CONTENTS = "[Contents](00_start_here.ipynb#Contents)"
 
 
 def title(notebook):
     """The text of a notebook's first heading of level 1, such as "1 · Put digits on a plane"."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            found = re.search(r"^# +(.+?) *$", cell.source, re.MULTILINE)
-            if found:
-                return found.group(1)
-    raise ValueError("it has no title: its first cell has to begin with `# N · Title`")
+    texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for text in texts:
+        found = re.search(r"^# +(.+?) *$", text, re.MULTILINE)
+        if found:
+            return found[1]
+    raise Problem("it has no title: its first cell has to begin with `# N · Title`")
+
+
+def lesson_titles(folder):
+    """The titles of the lessons in a folder, by file name."""
+    titles = {}
+    for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
+        try:
+            titles[path.name] = title(nbformat.read(path, as_version=4))
+        except Problem as problem:
+            raise Problem(f"{path.name}: {problem}") from None
+    return titles
 
 
 def line(name, titles):
     """The links of the lesson `name`; `titles` maps the file name of each lesson to its title."""
     names = sorted(titles)
     place = names.index(name)
-    links = []
-    if place > 0:
-        links.append(f"[← {_label(titles[names[place - 1]])}]({names[place - 1]})")
-    links.append(f"[Contents]({CONTENTS})")
-    if place + 1 < len(names):
-        links.append(f"[{_label(titles[names[place + 1]])} →]({names[place + 1]})")
-    return " | ".join(links)
-
-
-def _label(text):
-    return re.sub(r"([\[\]])", r"\\\1", text)
+    label = {other: re.sub(r"([\[\]])", r"\\\1", text) for other, text in titles.items()}
+    before = [f"[← {label[other]}]({other})" for other in names[:place][-1:]]
+    after = [f"[{label[other]} →]({other})" for other in names[place + 1 :][:1]]
+    return " | ".join([*before, CONTENTS, *after])
 
 
 def update(notebook, text):
@@ -47,14 +53,3 @@ def update(notebook, text):
     top, end = (nbformat.v4.new_markdown_cell(text, id=cell_id) for cell_id in (TOP, END))
     notebook.cells = [lesson[0], top, *lesson[1:], end]
     return before != [(cell.id, cell.source) for cell in notebook.cells]
-
-
-def lesson_titles(folder):
-    """The titles of the lessons in a folder, by file name."""
-    titles = {}
-    for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
-        try:
-            titles[path.name] = title(nbformat.read(path, as_version=4))
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from None
-    return titles

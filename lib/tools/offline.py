@@ -1,68 +1,50 @@
-"""Run a command without any network: in a namespace of its own that has loopback and nothing else.
+"""Run a command without any network: in a namespace that has loopback only, with an empty home.
 
     python -m lib.tools.offline COMMAND …
 
-Linux only, by its namespaces; needs no rights where a user may make one. What the command starts
-has no network either, and an empty home of its own, so nothing comes from a cache.
+Linux only, by util-linux's `unshare`. What the command starts has no network either, and nothing
+comes from a cache of the home. What it leaves in the home is a failure.
 """
 
-import ctypes
-import fcntl
 import os
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of <sched.h>
-SET_FLAGS, UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP of <linux/sockios.h>, <linux/if.h>
+# Brings loopback up (SIOCSIFFLAGS with IFF_UP), since not every system has `ip`, and goes on as
+# the command.
+WITH_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 1))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 NOT_OURS = {".rustup"}  # pip asks rustc for its version, and rustup's launcher makes this folder
-
-
-def leave_the_network():
-    """Move this process into a new network namespace with loopback up.
-
-    Raises:
-        OSError: if the system does not allow it.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    user, group = os.getuid(), os.getgid()
-    # root needs no user namespace; others get the right to bring loopback up from one
-    kind = NEW_NETWORK if user == 0 else NEW_NETWORK | NEW_USER
-    if libc.unshare(kind) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    if user != 0:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, SET_FLAGS, struct.pack("16sh", b"lo", UP))
 
 
 def main(command):
     if not command:
         sys.exit("usage: python -m lib.tools.offline COMMAND …")
-    if not sys.platform.startswith("linux"):
-        sys.exit("Running without a network needs Linux: it is done with a network namespace.")
-    try:
-        leave_the_network()
-    except OSError as error:
+    if not sys.platform.startswith("linux") or shutil.which("unshare") is None:
+        sys.exit("Running without a network needs Linux and its command unshare (util-linux).")
+    # root needs no namespace of users; others are root in one, which changes no file's owner
+    unshare = ["unshare", "--net"] + ([] if os.getuid() == 0 else ["--map-root-user"])
+    probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE, text=True)
+    if probe.returncode:
         sys.exit(
-            f"This system does not let a program give up its network ({error.strerror}): in a "
-            "container, allow it to make namespaces; elsewhere, switch the network off by hand."
+            f"This system does not let a program give up its network ({probe.stderr.strip()}): in "
+            "a container, allow it to make namespaces; elsewhere, switch the network off by hand."
         )
-    home = tempfile.mkdtemp(prefix="empty-home-")
-    caches = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "KERAS_HOME", "MPLCONFIGDIR")
-    environment = {name: value for name, value in os.environ.items() if name not in caches}
     print(f"offline: loopback only, and an empty home: {' '.join(command)}", flush=True)
-    try:
-        done = subprocess.run(command, env=environment | {"HOME": home})
-    finally:
-        left = sorted({path.name for path in Path(home).iterdir()} - NOT_OURS)
-        shutil.rmtree(home)
+    elsewhere = ("XDG_", "KERAS_HOME", "MPLCONFIGDIR")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
+    with tempfile.TemporaryDirectory(prefix="empty-home-") as home:
+        environment["HOME"] = home
+        done = subprocess.run(
+            [*unshare, sys.executable, "-c", WITH_LOOPBACK, *command], env=environment
+        )
+        left = sorted(set(os.listdir(home)) - NOT_OURS)
     if left:
         print(f"offline: the command left {', '.join(left)} in the home", file=sys.stderr)
     return done.returncode or bool(left)

@@ -1,13 +1,22 @@
-"""Draw the pictures in notebooks/images: that of the README, and what lessons do not train live.
+"""Draw the pictures in notebooks/images, and record the trainings that lessons play back.
 
 python -m lib.tools.pictures
+
+Drawn are the README's pictures and what lessons do not train live. For playback, recorded runs are
+trained again with seed 0 and watched at about thirty moments: data/playback_*.npz; one of them
+becomes the README's animation.
 """
 
+import io
 from pathlib import Path
 
-from lib import data, evaluation, plots
+from lib import data, evaluation, interactive, losses, plots, training
+from lib.backbones import build_backbone
+from lib.files import write_atomically
+from lib.interactive.live import SCORES
 from lib.records import results, runs
 
+import keras
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +24,16 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "notebooks" / "images"
+COUNT = 500  # digits kept for playback
+COLOURS = 64  # of the animation
+# Training steps at which a picture is taken. In the warm-up's 314 fewer, since there the running
+# averages of batch normalisation lag behind the weights.
+STEPS = (0, 20, 50, 100, 150, 200, 250, 290, 310, 320, 330, 340, 350, 360, 370, 380, 400, 420, 440)
+STEPS += (460, 490, 520, 560, 600, 650, 700, 760, 820, 880, 942)
+MARGINS = {2: 0.2, 3: 0.4}
+
+
+# --- pictures -------------------------------------------------------------------------------------
 
 
 def principal_components(digits):
@@ -27,7 +46,7 @@ def principal_components(digits):
 def draw_before_after(path):
     """The held-out digits before and after training, and the petals of the trained classes."""
     digits = data.load_digits("lesson")
-    model = runs.RUNS["softmax-2d"].train(seed=0, digits=digits)
+    model = runs.RUNS["softmax-2d"].train(seed=0, data=digits)
     trained = evaluation.embed(model.layers[0], digits.x_test)
     fig, axes = plots.new_figure("before and after", columns=3, width=10.5, height=3.8)
     plots.plot_embeddings(axes[0], principal_components(digits), digits.y_test)
@@ -45,7 +64,7 @@ def draw_cosface_toy(path):
     fig, axes = plots.new_figure("toy", columns=3, width=10.5, height=3.8)
     for ax, margin in zip(axes, margins, strict=True):
         run = runs.RUNS[f"cosface-2d-eight-digits-m{margin}"]
-        model = run.train(seed=0, digits=digits)
+        model = run.train(seed=0, data=digits)
         seen = digits.only(range(run.num_classes))
         embeddings = evaluation.embed(model.layers[0], seen.x_test)
         plots.plot_unit_circle(ax, embeddings, seen.y_test, model.layers[1].kernel)
@@ -68,20 +87,96 @@ def draw_maps(path, known):
 
 def save(fig, path):
     """Save a figure as a PNG with a palette, a third of the size of one without."""
-    fig.savefig(path, dpi=150)
-    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path)
+    drawn = io.BytesIO()
+    fig.savefig(drawn, dpi=150)
     plt.close(fig)
+    write(Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE), path)
+
+
+def write(image, path, **options):
+    """Write an image of Pillow's to a file whose name ends in its format."""
+    content = io.BytesIO()
+    image.save(content, format=path.suffix[1:], **options)
+    write_atomically(path, content.getvalue())
+    report(path)
+
+
+def report(path):
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
+
+
+# --- trainings to play back -----------------------------------------------------------------------
+
+
+def watch_softmax(digits, watchers, dim=2):
+    model = training.build_softmax_model(embedding_dim=dim)
+    training.train(model, digits, losses.softmax_cross_entropy, verbose=False, callbacks=watchers)
+
+
+def watch_arcface(digits, watchers, dim=2):
+    backbone = build_backbone(dim)
+    head = training.warm_up(backbone, digits, verbose=False, callbacks=watchers)
+    model = keras.Sequential([backbone, head])
+    loss = losses.ArcFaceLoss(margin=MARGINS[dim], scale=16)
+    epochs = training.epoch_budget() - 2
+    training.train(model, digits, loss, epochs, verbose=False, callbacks=watchers)
+
+
+TRAININGS = {
+    "softmax-2d": lambda digits, watchers: watch_softmax(digits, watchers),
+    "arcface-2d": lambda digits, watchers: watch_arcface(digits, watchers),
+    "arcface-3d": lambda digits, watchers: watch_arcface(digits, watchers, dim=3),
+}
+
+
+def record(name, digits):
+    """Train one of `TRAININGS` with seed 0 and keep what it looked like.
+
+    Raises:
+        RuntimeError: if the training is not the recorded one: the watching must not change it.
+    """
+    recorder = interactive.Recorder(digits, COUNT, STEPS)
+    training.set_seed(0)
+    TRAININGS[name](digits, [recorder])
+    recorded = results.recorded(name).rows["0"]
+    scores = dict(zip(SCORES, recorder.record.scores[-1], strict=True))
+    if any(abs(scores[key] - recorded[key]) > 1e-4 for key in SCORES):
+        raise RuntimeError(f"{name} ended with {scores}, recorded is {recorded}.")
+    path = recorder.record.save(name)
+    report(path)
+
+
+def animate(name, path):
+    """Write a training as a GIF with one palette for all its frames."""
+    panel = interactive.Playback(name, name="animation")
+    panel.fig.set_dpi(68)
+    frames = []
+    for moment in range(len(panel.record.epochs)):
+        panel.controls["moment"].value = moment
+        panel.fig.canvas.draw()
+        frames.append(Image.fromarray(np.asarray(panel.fig.canvas.buffer_rgba())).convert("RGB"))
+    sheet = np.concatenate([np.asarray(frame) for frame in frames[5::8]])
+    palette = Image.fromarray(sheet).quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
+    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [300] * (len(frames) - 1) + [4000]
+    plt.close("all")
+    options = {"append_images": frames[1:], "duration": durations, "loop": 0, "optimize": True}
+    write(frames[0], path, save_all=True, **options)
 
 
 def main():
     matplotlib.use("agg")
     plots.use_course_style()
-    IMAGES.mkdir(exist_ok=True)
     draw_before_after(IMAGES / "before_after.png")
     draw_maps(IMAGES / "demo_20d_maps.png", runs.DEMO_RUNS)
     draw_maps(IMAGES / "maps_64d.png", runs.RUNS)
     draw_cosface_toy(IMAGES / "cosface_toy.png")
+    digits = data.load_digits("lesson")
+    for name in TRAININGS:
+        record(name, digits)
+    animate("arcface-2d", IMAGES / "training.gif")
 
 
 if __name__ == "__main__":

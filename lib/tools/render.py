@@ -10,8 +10,8 @@ get new links where a neighbour of theirs is new, without being executed.
 
 import argparse
 import base64
-import contextlib
 import io
+import itertools
 import logging
 import os
 import re
@@ -20,9 +20,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from lib.files import Problem, write_atomically
+
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from PIL import Image
 
 from . import exercises, navigation, private_state
@@ -48,10 +51,6 @@ METADATA = {
         "pygments_lexer": "ipython3",
     },
 }
-
-
-class Problem(Exception):
-    """A notebook that cannot be rendered; the text says which, where and why."""
 
 
 def shown(path):
@@ -81,25 +80,17 @@ def slug(text):
 
 def name_cells(notebook):
     """Give each cell without a readable, unique id one: the nearest heading and an ordinal."""
-    counts = {}
-    for cell in notebook.cells:
-        counts[cell.get("id")] = counts.get(cell.get("id"), 0) + 1
-    taken = {cell_id for cell_id, count in counts.items() if is_readable(cell_id)}
+    taken = {cell.get("id") for cell in notebook.cells if is_readable(cell.get("id"))}
     seen, heading = set(), "start"
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             found = re.search(r"^#+ +(.+)$", cell.source, re.MULTILINE)
-            heading = slug(found.group(1)) if found else heading
-        if is_readable(cell.get("id")) and cell.id not in seen:
-            seen.add(cell.id)
-            continue
-        name, ordinal = heading, 1
-        while name in taken:
-            ordinal += 1
-            name = f"{heading}-{ordinal}"
-        cell.id = name
-        taken.add(name)
-        seen.add(name)
+            heading = slug(found[1]) if found else heading
+        if cell.get("id") not in taken - seen:
+            names = itertools.chain([heading], (f"{heading}-{i}" for i in itertools.count(2)))
+            cell.id = next(name for name in names if name not in taken)
+            taken.add(cell.id)
+        seen.add(cell.id)
 
 
 # --- clean outputs --------------------------------------------------------------------------------
@@ -110,8 +101,7 @@ def shrink(png):
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode != "P":
         image = image.convert("RGBA")
-        page = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(page, image).convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode != "P" or len(image.getcolors()) > COLOURS:
         image = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     file = io.BytesIO()
@@ -119,82 +109,68 @@ def shrink(png):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def overwrite(text):
-    """Text as a terminal leaves it: a carriage return starts the line again."""
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
-
-
 def clean_output(output):
     """The output as it is stored, or None if it is not."""
     if output.output_type == "stream":
-        if output.name == "stderr":
-            return None
-        output.text = overwrite(output.text)
-        return output if output.text.strip() else None
-    if output.output_type not in ("display_data", "execute_result"):
+        return output if output.name == "stdout" and output.text.strip() else None
+    if output.output_type == "error":
         return output
-    data, alt = output.data, output.metadata.get("image/png", {}).get("alt")
+    data, metadata = output.data, {}
     if "image/png" in data:
-        output.data = {
-            "image/png": shrink(data["image/png"]),
-            "text/plain": alt or "[figure]",
-        }
-        output.metadata = {"image/png": {"alt": alt}} if alt else {}
+        alt = output.metadata.get("image/png", {}).get("alt")
+        metadata = {"image/png": {"alt": alt}} if alt else {}
+        data = {"image/png": shrink(data["image/png"]), "text/plain": alt or "[figure]"}
     elif WIDGET in data:
-        output.data, output.metadata = {"text/plain": WIDGET_TEXT}, {}
+        data = {"text/plain": WIDGET_TEXT}
     else:
-        output.data = {kind: data[kind] for kind in TEXTS if kind in data}
-        output.metadata = {}
-        if not output.data:
-            return None
-    output.data, output.metadata = map(nbformat.from_dict, (output.data, output.metadata))
-    return output
+        data = {kind: data[kind] for kind in TEXTS if kind in data}
+    output.data, output.metadata = nbformat.from_dict(data), nbformat.from_dict(metadata)
+    return output if data else None
 
 
-def clean_cell(cell):
-    """Keep of a cell's metadata and outputs what belongs into the repository, in place."""
-    cell.metadata = nbformat.from_dict(
-        {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
-    )
-    if cell.cell_type != "code":
-        return
-    outputs = []
-    for output in filter(None, map(clean_output, cell.outputs)):
-        if outputs and output.output_type == outputs[-1].output_type == "stream":
-            outputs[-1].text += output.text
-        else:
-            outputs.append(output)
-    cell.outputs = outputs
+def strings_in(value):
+    """The texts in an output; a picture's letters are none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key != "image/png" or isinstance(item, dict):
+                yield from strings_in(item)
 
 
-def paths_in(text):
-    """The folders of this computer that a text gives away."""
-    folders = {str(ROOT), str(Path.home()), sys.prefix, tempfile.gettempdir()}
-    return sorted(folder for folder in folders if len(folder) > 2 and folder in text)
+def folder_in(output):
+    """A folder of this computer that an output gives away, or None."""
+    here = {str(folder) for folder in (ROOT, Path.home(), sys.prefix, tempfile.gettempdir())}
+    here |= {folder.replace("\\", "\\\\") for folder in here}  # as a list of paths shows it
+    texts = list(strings_in(output))
+    found = (folder for folder in sorted(here) if any(folder in text for text in texts))
+    return next((folder for folder in found if len(folder) > 2), None)
 
 
 def clean(notebook):
-    """Clean an executed notebook in place.
+    """Keep of an executed notebook what belongs into the repository, in place.
 
     Raises:
         Problem: if an output holds a path of this computer.
     """
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    number = 0
+    number = itertools.count(1)
     for cell in notebook.cells:
-        clean_cell(cell)
+        kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type != "code":
             continue
-        number += 1
-        cell.execution_count = number
+        cell.execution_count = next(number)
+        cell.outputs = [output for output in map(clean_output, cell.outputs) if output]
+        CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, 0)
         for output in cell.outputs:
             if output.output_type == "execute_result":
-                output.execution_count = number
-            data = {k: v for k, v in output.get("data", {}).items() if k != "image/png"}
-            found = paths_in(str({**output, "data": data}))
-            if found:
-                raise Problem(f"cell {cell.id} shows a folder of this computer: {found[0]}")
+                output.execution_count = cell.execution_count
+            if folder_in(output):
+                raise Problem(
+                    f"cell {cell.id} shows a folder of this computer: {folder_in(output)}"
+                )
 
 
 # --- execute and store ----------------------------------------------------------------------------
@@ -238,22 +214,6 @@ def execute(notebook, folder):
                 print(f"  dropped what cell {cell.id} wrote to stderr: {first[:100]}")
 
 
-def write_atomically(path, text):
-    """Replace a file by new text, or leave it exactly as it was."""
-    path = Path(path)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
-
-
 def read(path):
     try:
         return nbformat.read(path, as_version=4)
@@ -268,13 +228,6 @@ def partner(path):
     return SOLUTIONS / path.name if path.parent == LESSONS else LESSONS / path.name
 
 
-def sync_exercises(lesson, solution):
-    try:
-        return exercises.sync(lesson, solution)
-    except ValueError as error:
-        raise Problem(f"exercises: {error}") from None
-
-
 def prepare(path):
     """Read a notebook and bring everything but its outputs up to date."""
     notebook = read(path)
@@ -283,16 +236,13 @@ def prepare(path):
         if partner(path).exists():
             solution = read(partner(path))
             name_cells(solution)
-            sync_exercises(notebook, solution)
+            exercises.sync(notebook, solution)
         update_links(notebook, path)
     return notebook
 
 
 def update_links(notebook, path):
-    try:
-        titles = navigation.lesson_titles(LESSONS)
-    except ValueError as error:
-        raise Problem(str(error)) from None
+    titles = navigation.lesson_titles(LESSONS)
     return navigation.update(notebook, navigation.line(path.name, titles))
 
 
@@ -337,7 +287,7 @@ def queue(names):
             continue
         solution = path if path.parent == SOLUTIONS else other
         new_ids = not all(is_readable(cell.get("id")) for cell in read(solution).cells)
-        if new_ids or (path == solution and sync_exercises(read(other), read(solution))):
+        if new_ids or (path == solution and exercises.sync(read(other), read(solution))):
             paths.append(other)
     return paths
 

@@ -7,9 +7,9 @@ lines; what is between them is replaced, all else is kept.
 """
 
 import json
-import re
 from pathlib import Path
 
+from lib.files import Problem, write_atomically
 from lib.records.results import Record, read_results
 from lib.records.runs import COMPARED, DEMO_RUNS, DIMENSIONS
 
@@ -18,7 +18,7 @@ README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"
 
 # Test accuracy that the 2-D demonstration reports for its own runs of three epochs. Its section on
 # ArcFace trains CosFace, so there is nothing to compare with.
-REPORTED = {"softmax": 0.9494, "sphereface": 0.9514, "cosface": 0.9420}
+REPORTED = {"demo-2d-softmax": 0.9494, "demo-2d-sphereface": 0.9514, "demo-2d-cosface": 0.9420}
 
 
 def table(header, rows):
@@ -36,40 +36,37 @@ def mean_and_spread(record, column, digits=3):
     return text if spread != spread else f"{text} ± {spread:.{digits}f}"
 
 
+def accuracy_and_eer(record, digits=3):
+    """Two cells: accuracy by the head, and EER."""
+    return [mean_and_spread(record, column, digits) for column in ("head_accuracy", "eer")]
+
+
 def losses_table(records, digits=3):
     """Accuracy by the head and EER of every loss in two, three and 64 dimensions."""
     header = ["loss", *(f"{dim}-D {what}" for dim in DIMENSIONS for what in ("accuracy", "EER"))]
     rows = []
     for title, pattern in COMPARED.items():
-        cells = [title]
-        for dim in DIMENSIONS:
-            record = records.get(pattern.format(dim))
-            cells += [mean_and_spread(record, c, digits) for c in ("head_accuracy", "eer")]
-        rows.append(cells)
+        names = [pattern.format(dim) for dim in DIMENSIONS]
+        cells = [cell for n in names for cell in accuracy_and_eer(records.get(n), digits)]
+        rows.append([title, *cells])
     return table(header, rows)
 
 
 def demo_2d_table(records):
     """The 2-D demonstration: accuracy after three epochs, as reported there, and after six."""
     rows = []
-    for name in (name for name in DEMO_RUNS if re.fullmatch(r"demo-2d-(?!.*six).*", name)):
-        loss = name.removeprefix("demo-2d-")
-        three, six = records.get(name), records.get(f"{name}-six-epochs")
-        cells = [mean_and_spread(record, "head_accuracy") for record in (three, six)]
-        reported = f"{REPORTED[loss]:.3f}" if loss in REPORTED else "–"
-        eer = mean_and_spread(three, "eer")
-        rows.append([DEMO_RUNS[name].title, reported, cells[0], eer, cells[1]])
-    header = ["loss", "reported", "3 epochs", "3 epochs, EER", "6 epochs"]
-    return table(header, rows)
+    for name in (name for name in DEMO_RUNS if f"{name}-six-epochs" in DEMO_RUNS):
+        reported = f"{REPORTED[name]:.3f}" if name in REPORTED else "–"
+        six = mean_and_spread(records.get(f"{name}-six-epochs"), "head_accuracy")
+        three = accuracy_and_eer(records.get(name))
+        rows.append([DEMO_RUNS[name].title, reported, *three, six])
+    return table(["loss", "reported", "3 epochs", "3 epochs, EER", "6 epochs"], rows)
 
 
 def demo_20d_table(records):
     """The 20-D demonstration: accuracy and EER."""
-    rows = [
-        [run.title, *(mean_and_spread(records.get(name), c) for c in ("head_accuracy", "eer"))]
-        for name, run in DEMO_RUNS.items()
-        if name.startswith("demo-20d")
-    ]
+    names = [name for name in DEMO_RUNS if name.startswith("demo-20d")]
+    rows = [[DEMO_RUNS[name].title, *accuracy_and_eer(records.get(name))] for name in names]
     return table(["loss", "accuracy", "EER"], rows)
 
 
@@ -103,16 +100,17 @@ def with_tables(text, parts):
     """The text with each table in its place.
 
     Raises:
-        ValueError: if the comment lines of a table are missing.
+        Problem: if the comment lines of a table are missing.
     """
     for name, content in parts.items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        if not place.search(text):
-            raise ValueError(
-                f"{README.name} has no place for a table: it needs the lines "
-                f"`<!-- {name} -->` and `<!-- end of {name} -->`."
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(start)
+        _, found_end, after = rest.partition(end)
+        if not (found and found_end):
+            raise Problem(
+                f"{README.name} has no place for a table: it needs `{start.strip()}`, `{end}`."
             )
-        text = place.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
+        text = f"{before}{start}{content}\n{end}{after}"
     return text
 
 
@@ -125,7 +123,7 @@ def main():
     old = README.read_text(encoding="utf-8")
     new = with_tables(old, tables(read_results(), read_bench()))
     if new != old:
-        README.write_text(new, encoding="utf-8")
+        write_atomically(README, new)
     print(f"{README.name}: {'written anew' if new != old else 'as it was'}")
 
 

@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from lib.tools import chromium
+
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lab_page
-
-from slides import find_browser
 
 MISSING = lab_page.what_is_missing()
 
@@ -23,7 +23,19 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
+MEASURED = []
+
+
+@pytest.fixture
+def measured():
+    """Lines that are shown at the end as a table of milliseconds from a key to the picture."""
+    return MEASURED
+
+
 def pytest_terminal_summary(terminalreporter):
+    if MEASURED:
+        lines = ["milliseconds from key to picture: least, median, most", *MEASURED]
+        terminalreporter.write_line("\n".join(lines))
     if MISSING:
         terminalreporter.write_line(f"The browser tests were skipped: {MISSING}")
 
@@ -50,9 +62,7 @@ def browser(tmp_path_factory):
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("profile")),
-            executable_path=find_browser(),
-            headless=True,
-            args=lab_page.CHROMIUM_OPTIONS,
+            **lab_page.launch_options(chromium.find_browser()),
             viewport={"width": 1400, "height": 1000},
         )
         yield context.pages[0]

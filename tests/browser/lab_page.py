@@ -17,19 +17,17 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.tools import lab, private_state
+from lib.tools import chromium, lab, private_state
 
 import nbformat
 import numpy as np
 from PIL import Image
-from slides import find_browser
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 SCREENSHOTS = ROOT / "build" / "browser"
 
 CHROMIUM_OPTIONS = (
-    "--no-sandbox",  # it sees nothing but this computer's own JupyterLab, and has to run as root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -48,11 +46,22 @@ def what_is_missing():
         import playwright.sync_api  # noqa: F401
     except ImportError:
         return "no Playwright: `make test-browser` installs it"
-    if find_browser() is None:
+    if chromium.find_browser() is None:
         return (
             "no Chromium on the PATH: `apt-get install chromium` (Debian), or Chrome from its maker"
         )
     return None
+
+
+def launch_options(browser):
+    """How Playwright starts the browser: with its sandbox, wherever that works."""
+    without = chromium.sandbox_options(browser)
+    return {
+        "executable_path": browser,
+        "headless": True,
+        "args": [*CHROMIUM_OPTIONS, *without],
+        "chromium_sandbox": not without,
+    }
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -348,19 +357,6 @@ class LabPage:
         for reached, png in parts:
             sheet.paste(Image.open(io.BytesIO(png)), (0, int(reached)))
         sheet.save(SCREENSHOTS / f"{name}.png")
-
-
-def slowed_by_others():
-    """How many times longer things take now than on an idle machine, at least: 1 if it is idle.
-
-    The larger of two looks: how much of a processor a computation gets just now, and how many
-    processes want each processor on average. A picture passes through four processes.
-    """
-    wall, own = time.perf_counter(), time.process_time()
-    while time.process_time() - own < 0.05:
-        pass
-    wanted = os.getloadavg()[0] / os.cpu_count()
-    return max(1.0, wanted, (time.perf_counter() - wall) / 0.05)
 
 
 def problems(cells):

@@ -1,13 +1,30 @@
-"""Every notebook in the browser: it runs, its figures are live, what can be touched answers."""
+"""Every notebook in the browser: it runs, its figures are live, what can be touched answers.
 
+With LESSONS=3 in the environment only three lessons, with their solutions, and others the next day.
+"""
+
+import datetime
+import os
 import re
 
 import lab_page
 
 import pytest
 
-NOTEBOOKS = sorted(lab_page.NOTEBOOKS.glob("*.ipynb"))
-NOTEBOOKS += sorted(lab_page.NOTEBOOKS.glob("solutions/*.ipynb"))
+
+def in_turn(lessons, count, day):
+    """At most `count` of the lessons; each is among them every few days."""
+    groups = -(-len(lessons) // count)
+    return lessons[day % groups :: groups]
+
+
+LESSONS = sorted(path.name for path in lab_page.NOTEBOOKS.glob("*.ipynb"))
+if os.environ.get("LESSONS"):
+    LESSONS = in_turn(LESSONS, int(os.environ["LESSONS"]), datetime.date.today().toordinal())
+NOTEBOOKS = [lab_page.NOTEBOOKS / name for name in LESSONS]
+NOTEBOOKS += [
+    path for name in LESSONS if (path := lab_page.NOTEBOOKS / "solutions" / name).exists()
+]
 LIVE_FIGURE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -37,6 +54,14 @@ def touch(lab, index):
     at_its_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
     lab.page.keyboard.press("ArrowLeft" if at_its_end else "ArrowRight")
     lab.wait_changed(before, index, share=0)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12, 50])
+def test_all_lessons_get_their_turn_in_a_few_days(count):
+    lessons = list(range(12))
+    days = [in_turn(lessons, count, day) for day in range(-(-12 // count))]
+    assert all(0 < len(chosen) <= count for chosen in days)
+    assert sorted(sum(days, [])) == lessons
 
 
 @pytest.mark.parametrize(
