@@ -310,14 +310,14 @@ def with_pip(venv, names):
 
 
 def with_uv(venv, names):
-    """Let pip install the locked uv and that one the rest; return whether it did."""
+    """Let pip install the locked uv and that one the rest; whether it did, None if not tried."""
     make(venv)
     python = venv_python(venv)
     # not by `run`: a password may be in it
     configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     settings = uv_settings(configuration.decode(errors="replace"))
     if settings is None or with_pip(venv, ["uv"])[0] != 0:
-        return False
+        return None
     options, variables = settings
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
@@ -350,10 +350,10 @@ def install(venv, lists):
     write_stamp(venv, "installing", created, lists)
     log = os.path.join(venv, LOG)
     open(log, "w").close()
-    status, said = 0, ""
-    if not with_uv(venv, lists):
+    status, done = 0, with_uv(venv, lists)
+    if not done:
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
-        if created:
+        if created and done is False:
             empty(venv, keep=(LOG, STAMP))  # pip finds nothing half installed
         status, said = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)

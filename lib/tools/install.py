@@ -8,6 +8,7 @@ it; one that suits is looked for.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def main(arguments, here=HERE):
     copy_course(course, target)
     # pip looks at nothing but the wheels of this folder
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("PIP_")}
-    folders = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))]
+    folders = [folder.as_uri() for folder in sorted(pathlib.Path(wheels).iterdir())]  # no spaces
     environment.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=" ".join(folders))
     environment.update(PIP_CONFIG_FILE=os.devnull)
     command = [sys.executable, "-m", "lib.tools.bootstrap"]
