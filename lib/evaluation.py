@@ -60,7 +60,8 @@ def backbone_of(model):
     if isinstance(model, keras.Sequential) and head is model.layers[1]:
         return model.layers[0]
     try:
-        return keras.Model(model.input, head.input)
+        first, *more = model.inputs
+        return keras.Model([first, *more] if more else first, head.input)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"model: it is not known what the head of {model.name} is given; call a Sequential on "
