@@ -255,17 +255,18 @@ def test_uv_installs_what_is_locked_compiles_it_and_adds_a_list(registry, capsys
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("setting", [None, ("PIP_TRUSTED_HOST", "localhost")])
-def test_pip_does_the_same_where_uv_cannot(registry, capsys, monkeypatch, setting):
-    """Where uv fails, and where pip has a setting that uv does not know."""
+@pytest.mark.parametrize("reason", ["uv fails", "pip has a setting of its own", "there is no uv"])
+def test_pip_does_the_same_where_uv_cannot(registry, capsys, monkeypatch, reason):
     write_locks(registry, "import sys; sys.exit('error: Failed to fetch: dns error')")
-    if setting:
-        monkeypatch.setenv(*setting)
+    if reason == "pip has a setting of its own":
+        monkeypatch.setenv("PIP_TRUSTED_HOST", "localhost")
+    if reason == "there is no uv":
+        (registry / "uv-1.0-py3-none-any.whl").unlink()
     venv = registry.parent / "venv"
     assert bootstrap.main(["--this-python", str(venv), "lessons", "tests"]) == 0
     assert "pip does the same" in capsys.readouterr().out
     assert compiled(venv) == {"one", "two", "ruff"}
-    assert ("dns error" in (venv / bootstrap.LOG).read_text()) == (setting is None)
+    assert ("dns error" in (venv / bootstrap.LOG).read_text()) == (reason == "uv fails")
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused_and_mended(registry, capsys):

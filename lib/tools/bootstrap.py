@@ -289,7 +289,10 @@ def requirements(venv, names):
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
     for name in names:
         file = os.path.join(venv, "tmp", name + ".txt")
-        write_atomically(file, locked(name))
+        text = locked(name)
+        if name in LISTS:  # without uv, which comes before them if it is to be had
+            text = text.replace(locked("uv"), "")
+        write_atomically(file, text)
         options.append("--requirement=" + file)
     return options
 
