@@ -10,7 +10,6 @@ an interrupted one is repaired. uv installs; where it cannot, pip does the same.
 
 import argparse
 import ast
-import contextlib
 import hashlib
 import importlib.util
 import json
@@ -26,7 +25,6 @@ from ..files import Problem, write_atomically
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STAMP = "course-environment.json"
-LOG = "install.log"
 
 # The Pythons of the course. A test holds to this what cannot import it.
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -51,33 +49,8 @@ SAME_IN_UV = {
 }
 NOT_IN_UV = ("client-cert", "keyring-provider", "proxy", "trusted-host")
 
+FAILED = "what was started above has failed. Mend what it names, then run the command again"
 ELSEWHERE = "choose another folder: make ... VENV=/path/to/folder"
-# What pip prints, as a pattern, and what to say about it; the first that is found counts.
-PIP_FAILURES = (
-    (
-        r"No space left on device|Errno 28|Errno 122|WinError 112",
-        f"the disk is full. Free some GB, or {ELSEWHERE}",
-    ),
-    (
-        r"DO NOT MATCH THE HASHES",
-        "a package is not the one that is locked. Run `pip cache purge`, then the command again",
-    ),
-    (
-        r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "the package registry's certificate was not accepted. If your network has a proxy with "
-        "a certificate of its own, name that certificate's file in PIP_CERT",
-    ),
-    (
-        r"Connection|Timeout|ProxyError|NameResolution|unreachable|IncompleteRead|ProtocolError",
-        "the package registry cannot be reached. Check the network connection (and the proxy, "
-        "if there is one), then run the command again",
-    ),
-    (
-        r"No matching distribution found for (\S+)",
-        "the registry has no release of {} for this computer "
-        f"({platform.system()}, {platform.machine()}, Python {platform.python_version()})",
-    ),
-)
 
 
 # --- which Python ---------------------------------------------------------------------------------
@@ -255,10 +228,7 @@ def uv_settings(configuration):
 
 
 def run(command, venv, **more_variables):
-    """Run a command; return its exit status and what it said, which the log gets as well.
-
-    On a terminal one line shows how far it is.
-    """
+    """Run a command, which shows its own progress and failures; return its exit status."""
     # what would install somewhere else
     elsewhere = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
     variables = {name: value for name, value in os.environ.items() if name not in elsewhere}
@@ -266,27 +236,13 @@ def run(command, venv, **more_variables):
     variables.update(PIP_USER="0", PIP_NO_INPUT="1", TMPDIR=os.path.join(venv, "tmp"))
     variables.update(more_variables)
     os.makedirs(variables["TMPDIR"], exist_ok=True)
-    pipe = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(
-        command, env=variables, universal_newlines=True, errors="replace", **pipe
-    )
-    said, screen = [], sys.stdout.isatty()
-    with open(os.path.join(venv, LOG), "a", encoding="utf-8") as log:
-        for line in process.stdout:
-            said.append(line)
-            with contextlib.suppress(OSError):  # a full disk is the command's to report
-                log.write(line)
-                log.flush()
-            if screen:
-                print("\r\033[K  " + line.strip()[:76], end="", flush=True)
-    if screen:
-        print("\r\033[K", end="", flush=True)
-    return process.wait(), "".join(said)
+    return subprocess.call(command, env=variables, stdin=subprocess.DEVNULL)
 
 
 def requirements(venv, names):
     """The options by which pip and uv install the locked lists or packages of these names."""
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    options += [] if sys.stdout.isatty() else ["--quiet"]
     for name in names:
         file = os.path.join(venv, "tmp", name + ".txt")
         text = locked(name)
@@ -299,44 +255,30 @@ def requirements(venv, names):
 
 def make(venv):
     """Make an environment with nothing but pip, if there is none."""
-    if not os.path.exists(venv_python(venv)):
-        status, said = run([sys.executable, "-m", "venv", venv], venv)
-        if status:
-            raise Problem(diagnose(said))
+    if not os.path.exists(venv_python(venv)) and run([sys.executable, "-m", "venv", venv], venv):
+        raise Problem(FAILED)
 
 
 def with_pip(venv, names):
-    """Let pip install lists or packages; return its exit status and what it said."""
+    """Let pip install lists or packages; return whether it did."""
     make(venv)
     command = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check"]
-    return run([*command, "--progress-bar=off", *requirements(venv, names)], venv)
+    return run([*command, *requirements(venv, names)], venv) == 0
 
 
 def with_uv(venv, names):
     """Let pip install the locked uv and that one the rest; whether it did, None if not tried."""
     make(venv)
     python = venv_python(venv)
-    # not by `run`: a password may be in it
     configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     settings = uv_settings(configuration.decode(errors="replace"))
-    if settings is None or with_pip(venv, ["uv"])[0] != 0:
+    if settings is None or not with_pip(venv, ["uv"]):
         return None
     options, variables = settings
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
     command += ["--index-strategy=unsafe-best-match", *options]
-    return run([*command, *requirements(venv, names)], venv, **variables)[0] == 0
-
-
-def diagnose(said):
-    """One line on why pip failed."""
-    for pattern, advice in PIP_FAILURES:
-        found = re.search(pattern, said)
-        if found:
-            return advice.format(*found.groups())
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["pip failed"])[-1].rstrip(".")
+    return run([*command, *requirements(venv, names)], venv, **variables) == 0
 
 
 def install(venv, lists):
@@ -351,21 +293,15 @@ def install(venv, lists):
         flush=True,
     )
     write_stamp(venv, "installing", created, lists)
-    log = os.path.join(venv, LOG)
-    open(log, "w").close()
-    status, done = 0, with_uv(venv, lists)
+    done = with_uv(venv, lists)
     if not done:
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
         if created and done is False:
-            empty(venv, keep=(LOG, STAMP))  # pip finds nothing half installed
-        status, said = with_pip(venv, lists)
+            empty(venv, keep=(STAMP,))  # pip finds nothing half installed
+        done = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)
-    if status:
-        advice = diagnose(said)
-        if "disk is full" in advice and created:
-            empty(venv)  # give the space back
-            raise Problem(advice)
-        raise Problem(f"{advice}. The whole log is {log}")
+    if not done:
+        raise Problem(FAILED)
     write_stamp(venv, "ready", created, lists)
     print(f"Installed in {time.time() - began:.0f} seconds.", flush=True)
 

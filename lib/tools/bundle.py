@@ -116,10 +116,10 @@ def download(requirements, name, version, folder, options=()):
     """Fetch the wheels of pinned requirements for a platform.
 
     Raises:
-        Problem: if pip fails; the text says why.
+        Problem: if pip fails, which says itself why.
     """
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
-    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"]
+    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"]
     command += [f"--platform={tag}" for tag in PLATFORMS[name][-1]]
     command += [f"--python-version={version}", "--implementation=cp", "--abi=abi3", "--abi=none"]
     command += [f"--abi=cp{version.replace('.', '')}", f"--dest={folder}"]
@@ -127,9 +127,9 @@ def download(requirements, name, version, folder, options=()):
         file = Path(temporary, "requirements.txt")
         file.write_text(requirements, encoding="utf-8")
         command.append(f"--requirement={file}")
-        done = subprocess.run([*command, *options], capture_output=True, text=True)
-    if done.returncode:
-        raise Problem(f"for {name}-{version}, {bootstrap.diagnose(done.stdout + done.stderr)}")
+        status = subprocess.call([*command, *options])
+    if status:
+        raise Problem(f"pip could not fetch the packages for {name}-{version}, see above")
 
 
 README = """\
