@@ -4,6 +4,8 @@ import base64
 import copy
 import io
 import re
+from pathlib import Path
+from unittest import mock
 
 from lib.files import Problem
 from lib.tools import exercises, navigation, private_state, render
@@ -361,6 +363,17 @@ def test_a_new_lesson_is_linked_from_its_neighbour_without_running_that(course):
     stored = nbformat.read(first, as_version=4)
     assert "[1 · Put →](01_softmax.ipynb)" in stored.cells[1].source
     assert stored.cells[2].outputs == []
+
+
+def test_whoever_stops_it_reads_one_line_and_the_notebook_is_as_it_was(course, monkeypatch, capsys):
+    path = course / "01_softmax.ipynb"
+    nbformat.write(book(markdown("# 1 · Put", "title"), code("1", "1f0c9a2b")), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(render.NotebookClient, "execute", mock.Mock(side_effect=KeyboardInterrupt))
+    assert render.main([]) == 1
+    stopped = f"Stopped; {Path('notebooks', path.name)} is as it was."
+    assert capsys.readouterr().err.strip() == stopped
+    assert path.read_bytes() == before
 
 
 def test_a_lesson_and_its_solutions_are_rendered_together(course):

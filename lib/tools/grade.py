@@ -295,8 +295,6 @@ def execute(book, timeout):
             book,
             kernel_name="python3",
             allow_errors=True,
-            record_timing=False,
-            store_widget_state=False,
             shutdown_kernel="immediate",
             startup_timeout=START_TIMEOUT,
             iopub_timeout=30,  # seconds for the results to arrive, on a machine with much to do

@@ -208,12 +208,12 @@ def render(path, titles, run):
     """Bring a notebook up to date and store it; `run` says whether its cells are run for that."""
     notebook = read(path)
     before = copy.deepcopy(notebook)
-    solutions = SOLUTIONS / path.name
     if run:
         name_cells(notebook)
-    if run and path != solutions and solutions.exists():
-        exercises.sync(notebook, read(solutions))
-    if path != solutions:
+    if path.parent == LESSONS:
+        solutions = SOLUTIONS / path.name
+        if run and solutions.exists():
+            exercises.sync(notebook, read(solutions))
         navigation.update(notebook, navigation.line(path.name, titles))
     if run:
         print(f"{shown(path)} ...", flush=True)
@@ -237,8 +237,10 @@ def main(arguments=None):
         if not named <= set(titles):
             raise Problem(f"has no lesson {', '.join(sorted(named - set(titles)))}")
         for name in titles:
-            for path in filter(Path.exists, (SOLUTIONS / name, LESSONS / name)):
-                render(path, titles, run=not named or name in named)
+            run = not named or name in named
+            for path in (SOLUTIONS / name, LESSONS / name) if run else (LESSONS / name,):
+                if path.exists():
+                    render(path, titles, run)
     except (Problem, OSError) as problem:
         print(f"{shown(path)}: {problem}", file=sys.stderr)
         return 1
