@@ -70,11 +70,8 @@ def is_readable(cell_id):
 
 def slug(text):
     """A heading as an id: "2 · What you saw" becomes "what-you-saw"."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    while words and words[0].isdigit():
-        words.pop(0)
-    name = "-".join(words)[:40].rstrip("-")
-    return name if is_readable(name) else f"cell-{name}".rstrip("-")
+    words = re.findall(r"[a-z][a-z0-9]*", text.lower())
+    return "-".join(words)[:40].rstrip("-") or "cell"
 
 
 def name_cells(notebook):
