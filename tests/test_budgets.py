@@ -18,7 +18,8 @@ def test_a_lesson_and_the_readme_state_what_was_measured(path):
     entry, notebook = budgets.read_budgets()[path.stem], render.read(path)
     readme = budgets.README.read_text(encoding="utf-8")
     mend = "run `python -m lib.tools.budgets --read`"
-    assert not budgets.state(notebook, entry), mend
+    text = notebook.cells[0].source
+    assert budgets.with_time(text, notebook, entry) == text, mend
     assert budgets.with_row(readme, path.name, notebook, entry) == readme, mend
     assert f"(notebooks/{path.name})" in readme
     assert entry["seconds"] <= MOST_SECONDS.get(path.name[:2], 60)

@@ -134,7 +134,8 @@ def quiet(book):
 
 
 def no_local_paths(book):
-    local = re.compile(r"(?<![\w./:~-])/(?:home|Users|root|tmp|usr|var|opt|mnt|work)/|\b[A-Z]:\\\w")
+    folders = "home|Users|root|tmp|usr|var|opt|mnt|work"
+    local = re.compile(rf"(?<![\w./:~-])/(?:{folders})/|\b[A-Z]:\\+\w")
     for cell in book.notebook.cells:
         texts = [cell.source, *map(text_of, cell.get("outputs", []))]
         for found in filter(None, map(local.search, texts)):

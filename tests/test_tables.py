@@ -11,12 +11,12 @@ import pytest
 
 def test_the_readme_shows_the_record():
     text = tables.README.read_text(encoding="utf-8")
-    parts = tables.tables(results.read_results(), tables.read_bench())
+    parts = tables.tables()
     assert tables.with_tables(text, parts) == text, "run `make results`: it writes the tables"
 
 
 def test_every_loss_has_its_numbers_in_two_three_and_sixty_four_dimensions():
-    parts = tables.tables(results.read_results(), tables.read_bench())
+    parts = tables.tables()
     del parts["cost of a step"]  # PyTorch is not compiled by XLA
     for name, part in parts.items():
         empty = [line for line in part.splitlines()[2:] if "–" in line.replace("| – | ", "", 1)]
@@ -24,7 +24,7 @@ def test_every_loss_has_its_numbers_in_two_three_and_sixty_four_dimensions():
 
 
 def test_no_two_losses_have_the_same_row():
-    for part in tables.tables(results.read_results(), tables.read_bench()).values():
+    for part in tables.tables().values():
         rows = [line.split("|", 2)[2] for line in part.splitlines()[2:]]
         assert len(set(rows)) == len(rows) >= 5
 

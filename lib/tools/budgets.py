@@ -108,23 +108,21 @@ def costs(notebook, entry):
     return reading_minutes(notebook), seconds, f"{gigabytes:.1f}"
 
 
-def state(notebook, entry):
-    """Put the costs into the title cell; return whether that changed it.
+def with_time(text, notebook, entry):
+    """The text of a title cell, with the costs in its line.
 
     Raises:
-        Problem: if the title cell has no line for them.
+        Problem: if it has no line for them.
     """
-    title = notebook.cells[0]
-    before = title.source
-    if not TIME_LINE.search(before):
-        raise Problem("the title cell needs a line that begins with **Time:**")
     minutes, seconds, gigabytes = costs(notebook, entry)
     line = (
         f"**Time:** {minutes} minutes of reading; on two cores {seconds} seconds of computing and "
         f"{gigabytes} GB of memory."
     )
-    title.source = TIME_LINE.sub(line, before)
-    return title.source != before
+    text, found = TIME_LINE.subn(line, text)
+    if not found:
+        raise Problem("the title cell needs a line that begins with **Time:**")
+    return text
 
 
 def with_row(text, name, notebook, entry):
@@ -134,6 +132,21 @@ def with_row(text, name, notebook, entry):
     return re.sub(
         row, rf"\g<1> {minutes} min | {seconds} s | {gigabytes} GB |", text, flags=re.MULTILINE
     )
+
+
+def update(path, only_read):
+    """Measure a lesson, and bring the record, its title cell and the README up to date."""
+    measured = read_budgets()
+    if not only_read:
+        measured[path.stem] = measure(path)
+        write_atomically(BUDGETS_FILE, json.dumps(measured, indent=1, sort_keys=True) + "\n")
+    if path.stem not in measured:
+        raise Problem("has not been measured yet: run `make budgets`")
+    entry, notebook = measured[path.stem], render.read(path)
+    notebook.cells[0].source = with_time(notebook.cells[0].source, notebook, entry)
+    render.store(notebook, path)
+    write_atomically(README, with_row(README.read_text("utf-8"), path.name, notebook, entry))
+    print(f"{path.stem:30} {entry['seconds']:5.1f} s {entry['megabytes']:5} MB", flush=True)
 
 
 def main():
@@ -148,21 +161,6 @@ def main():
             update(path.resolve(), options.read)
         except Problem as problem:
             sys.exit(f"{render.shown(path)}: {problem}")
-
-
-def update(path, only_read):
-    """Measure a lesson, and bring the record, its title cell and the README up to date."""
-    measured = read_budgets()
-    if not only_read:
-        measured[path.stem] = measure(path)
-        write_atomically(BUDGETS_FILE, json.dumps(measured, indent=1, sort_keys=True) + "\n")
-    if path.stem not in measured:
-        raise Problem("has not been measured yet: run `make budgets`")
-    entry, notebook = measured[path.stem], render.read(path)
-    if state(notebook, entry):
-        render.store(notebook, path)
-    write_atomically(README, with_row(README.read_text("utf-8"), path.name, notebook, entry))
-    print(f"{path.stem:30} {entry['seconds']:5.1f} s {entry['megabytes']:5} MB", flush=True)
 
 
 if __name__ == "__main__":

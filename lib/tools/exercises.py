@@ -1,10 +1,9 @@
 """Copy the exercises of a notebook of solutions into its lesson, with the solutions cut out.
 
 notebooks/solutions/NN_name.ipynb is where exercises are written. Its cells with the tag `exercise`
-replace the run of cells with that tag in notebooks/NN_name.ipynb (or follow the lesson's cell with
-the id `exercises`, the first time). In code, the lines from `# BEGIN SOLUTION` to `# END SOLUTION`
-become `raise NotImplementedError("your turn")` inside a function, and `name = ...` for each name
-that they assign elsewhere.
+stand in notebooks/NN_name.ipynb behind the cell with the id `exercises`. In code, the lines from
+`# BEGIN SOLUTION` to `# END SOLUTION` become `raise NotImplementedError("your turn")` inside a
+function, and `name = ...` for each name that they assign elsewhere.
 """
 
 import ast
@@ -21,6 +20,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 TAG = "exercise"
 ANCHOR = "exercises"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+SOLUTION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.MULTILINE | re.DOTALL)
 # In a text, what is seen at first and what unfolds: a question and its answer.
 UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 
@@ -80,45 +80,27 @@ def cut(source):
     """The source of a code cell with each marked solution replaced by a stub.
 
     Raises:
-        Problem: if the markers do not pair up, or the code between or around them is not Python.
+        Problem: if the markers do not pair up, or the code is not Python.
     """
-    lines = source.split("\n")
-    kept, begin = [], None
-    for number, line in enumerate(lines):
-        text = line.strip()
-        if text == BEGIN:
-            if begin is not None:
-                raise Problem(f"line {number + 1}: a second `{BEGIN}` before `{END}`")
-            begin = number
-        elif text == END:
-            if begin is None:
-                raise Problem(f"line {number + 1}: `{END}` without `{BEGIN}`")
-            kept += [line.replace(END, stub) for stub in _stub(lines, begin, number)]
-            begin = None
-        elif BEGIN in line or END in line:
-            raise Problem(f"line {number + 1}: a marker has to stand on a line of its own")
-        elif begin is None:
-            kept.append(line)
-    if begin is not None:
-        raise Problem(f"line {begin + 1}: `{BEGIN}` without `{END}`")
-    return "\n".join(kept)
-
-
-def _stub(lines, begin, end):
-    """The lines that stand for the solution between two marker lines (numbered from 0)."""
-    marked = list(lines)
-    for number in (begin, end):  # as statements, they show where in the code they stand
-        marked[number] = re.sub("#.*", repr(BEGIN), lines[number])
     try:
-        tree = ast.parse(python_of("\n".join(marked)))
+        tree = ast.parse(python_of(source))
     except SyntaxError as error:
         raise Problem(f"line {error.lineno}: not Python: {error.msg}") from None
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    inside = [ast.walk(node) for node in ast.walk(tree) if isinstance(node, functions)]
-    if any(getattr(node, "value", None) == BEGIN for nodes in inside for node in nodes):
-        return ['raise NotImplementedError("your turn")']
-    _, bound = names_in(textwrap.dedent("\n".join(lines[begin + 1 : end])))
-    return [f"{name} = ..." for name in bound] or ["...  # your turn"]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    bodies = "".join(found[2] for found in SOLUTION.finditer(source))
+    if any(marker in bodies + SOLUTION.sub("", source) for marker in (BEGIN, END)):
+        raise Problem(f"`{BEGIN}` and `{END}` have to take turns, each on a line of its own")
+
+    def stub(found):
+        first = source.count("\n", 0, found.start()) + 2
+        if any(function.lineno < first <= function.end_lineno for function in functions):
+            return f'{found[1]}raise NotImplementedError("your turn")'
+        _, bound = names_in(textwrap.dedent(found[2]))
+        lines = [f"{name} = ..." for name in bound] or ["...  # your turn"]
+        return textwrap.indent("\n".join(lines), found[1])
+
+    return SOLUTION.sub(stub, source)
 
 
 def stubs(solution):
@@ -137,26 +119,20 @@ def stubs(solution):
 def sync(lesson, solution):
     """Bring the exercise cells of a lesson in line with its solutions; return whether it changed.
 
-    A code cell whose id and source are the same keeps its outputs.
+    A cell that is still the same keeps its outputs.
 
     Raises:
         Problem: if there is no place for them in the lesson, or `cut` finds something wrong.
     """
-    places = [i for i, cell in enumerate(lesson.cells) if is_exercise(cell)]
-    anchors = [i + 1 for i, cell in enumerate(lesson.cells) if cell.id == ANCHOR]
-    if not places and not anchors:
-        raise Problem(
-            f"exercises: it has no cell with the id `{ANCHOR}` (nor a cell with the tag `{TAG}`) "
-            "to put them behind"
-        )
-    start, stop = (places[0], places[-1] + 1) if places else (anchors[0], anchors[0])
-    if len(places) != stop - start:
-        raise Problem("exercises: they do not stand together: move each next to another")
-    before = lesson.cells[start:stop]
+    before = lesson.cells
+    rest = [cell for cell in before if not is_exercise(cell)]
+    place = next((i for i, cell in enumerate(rest, 1) if cell.id == ANCHOR), None)
+    if place is None:
+        raise Problem(f"exercises: it has no cell with the id `{ANCHOR}` to put them behind")
     present = {cell.id: cell for cell in before}
     cells = [_known(cell, present.get(cell.id)) for cell in stubs(solution)]
-    lesson.cells[start:stop] = cells
-    return cells != before
+    lesson.cells = rest[:place] + cells + rest[place:]
+    return lesson.cells != before
 
 
 def _known(cell, old):

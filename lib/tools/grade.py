@@ -29,8 +29,9 @@ import sys
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lib.files import Problem, write_atomically
 
@@ -46,10 +47,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 60  # seconds for one cell of an answer or one self-check
 START_TIMEOUT = 180  # seconds for the imports
 MEMORY = 8 * 2**30  # bytes of address space for one notebook, where the system can limit it
-LARGEST = 50e6  # bytes of a file that is still read
 MESSAGE = 160  # characters shown of what went wrong
 
-PASSED, WRONG, NOT_STARTED = "passed", "wrong", "not started"
+PASSED, WRONG, NOT_STARTED, NOT_GRADED = "passed", "wrong", "not started", "not graded"
 MARKS = {PASSED: "✓", WRONG: "✗", NOT_STARTED: "○"}
 PLAIN_MARKS = {PASSED: "+", WRONG: "x", NOT_STARTED: "o"}  # where those cannot be printed
 
@@ -129,8 +129,6 @@ def read_cells(path):
         Problem: if the file cannot be read as a notebook.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise Problem(f"the file has {path.stat().st_size / 1e6:.0f} MB: clear its outputs")
         return [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
     except OSError as error:
         raise Problem(f"cannot be read: {error.strerror}") from None
@@ -225,29 +223,30 @@ def names_of(source):
 # --- running it -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Row:
-    """The outcome of one notebook: a (state, message) for each self-check, or what is wrong."""
+class Row(NamedTuple):
+    """The verdict on one exercise, or on a notebook that could not be graded."""
 
-    file: str
-    lesson: str = ""
-    verdicts: dict = field(default_factory=dict)
-    problem: str = ""
+    notebook: str
+    lesson: str
+    exercise: str  # the title of its self-check
+    state: str
+    message: str
 
 
 def grade(path, folder, lessons, timeout=TIMEOUT):
-    """Grade one notebook; whatever is wrong with it ends up in its row."""
-    row = Row(plain(str(path.relative_to(folder))))
+    """The rows of one notebook; whatever is wrong with it ends up in them."""
+    name, number = plain(str(path.relative_to(folder))), ""
     try:
         cells = read_cells(path)
         lesson = recognise(cells, lessons)
-        row.lesson = lesson.number
-        row.verdicts = run(assemble(cells, lesson), lesson, timeout)
+        number = lesson.number
+        verdicts = run(assemble(cells, lesson), lesson, timeout)
+        return [Row(name, number, lesson.titles[n], *verdicts[n]) for n in lesson.calls]
     except Problem as problem:
-        row.problem = plain(str(problem))
+        message = str(problem)
     except Exception as error:  # a notebook can be strange in ways that nobody has thought of
-        row.problem = plain(f"cannot be graded: {type(error).__name__}: {error}")
-    return row
+        message = f"cannot be graded: {type(error).__name__}: {error}"
+    return [Row(name, number, "", NOT_GRADED, plain(message))]
 
 
 def run(book, lesson, timeout):
@@ -296,8 +295,6 @@ def execute(book, timeout):
             book,
             kernel_name="python3",
             allow_errors=True,
-            record_timing=False,
-            store_widget_state=False,
             shutdown_kernel="immediate",
             startup_timeout=START_TIMEOUT,
             iopub_timeout=30,  # seconds for the results to arrive, on a machine with much to do
@@ -375,52 +372,41 @@ def plain(text):
 # --- the table ------------------------------------------------------------------------------------
 
 
-def table(rows, lesson, marks):
-    """The lines of one lesson's table, and below it a hint for each wrong answer."""
-    width = max(len("notebook"), *(len(row.file) for row in rows))
-    numbers = {name: lesson.titles[name].split()[0] for name in lesson.calls}
-    yield f"{'notebook':<{width}}  {'  '.join(numbers.values())}  solved"
+def show(rows):
+    """Print a table for each lesson, and a hint for each wrong answer."""
+    marks = printable_marks()
+    graded = [row for row in rows if row.exercise]
+    width = max([len("notebook"), *(len(row.notebook) for row in graded)])
+    for lesson in sorted({row.lesson for row in graded}):
+        of_lesson = [row for row in graded if row.lesson == lesson]
+        numbers = list(dict.fromkeys(row.exercise.split()[0] for row in of_lesson))
+        print(f"\nLesson {int(lesson)}\n{'notebook':<{width}}  {'  '.join(numbers)}  solved")
+        for start in range(0, len(of_lesson), len(numbers)):
+            own = of_lesson[start : start + len(numbers)]
+            shown = [f"{marks[row.state]:^{len(n)}}" for row, n in zip(own, numbers, strict=True)]
+            solved = sum(row.state == PASSED for row in own)
+            print(f"{own[0].notebook:<{width}}  {'  '.join(shown)}  {solved} of {len(own)}")
+    print()
     for row in rows:
-        states = {name: row.verdicts[name][0] if row.verdicts else "" for name in numbers}
-        shown = [f"{marks.get(states[name], '-'):^{len(n)}}" for name, n in numbers.items()]
-        solved = list(states.values()).count(PASSED)
-        yield f"{row.file:<{width}}  {'  '.join(shown)}  {solved} of {len(numbers)}"
-    for row in rows:
-        if row.problem:
-            yield f"  {row.file}: {row.problem}"
-        for name, (state, message) in row.verdicts.items():
-            if state == WRONG:
-                yield f"  {row.file}, {numbers[name]}: {message}"
-
-
-def show(rows, lessons):
-    """Print the tables, with plain marks and `?` where the screen lacks a letter."""
-    try:
-        "".join(MARKS.values()).encode(sys.stdout.encoding)
-        marks = MARKS
-    except UnicodeEncodeError:
-        marks = PLAIN_MARKS
-        sys.stdout.reconfigure(errors="replace")
-    for number, lesson in lessons.items():
-        own = [row for row in rows if row.lesson == number]
-        if own:
-            print(f"\nLesson {int(number)}", *table(own, lesson, marks), sep="\n")
-    unknown = [f"  {row.file}: {row.problem}" for row in rows if not row.lesson]
-    if unknown:
-        print("\nNot graded", *unknown, sep="\n")
+        if row.state in (WRONG, NOT_GRADED):
+            print(f"{', '.join([row.notebook, *row.exercise.split()[:1]])}: {row.message}")
     print("\n" + "   ".join(f"{mark} {state}" for state, mark in marks.items()))
 
 
-def csv_text(rows, lessons):
+def printable_marks():
+    """The marks, or plain ones where the screen lacks them; `?` stands for other letters there."""
+    try:
+        "".join(MARKS.values()).encode(sys.stdout.encoding)
+        return MARKS
+    except UnicodeEncodeError:
+        sys.stdout.reconfigure(errors="replace")
+        return PLAIN_MARKS
+
+
+def csv_text(rows):
     """One line for each notebook and exercise, for a spreadsheet."""
     file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(("notebook", "lesson", "exercise", "state", "message"))
-    for row in rows:
-        if not row.verdicts:
-            writer.writerow((row.file, row.lesson, "", "not graded", row.problem))
-        for name, verdict in row.verdicts.items():
-            writer.writerow((row.file, row.lesson, lessons[row.lesson].titles[name], *verdict))
+    csv.writer(file).writerows([Row._fields, *rows])
     return "\ufeff" + file.getvalue()  # by that mark Excel knows UTF-8
 
 
@@ -456,15 +442,16 @@ def store(target, content):
 
 def grade_all(paths, folder, lessons, options):
     """The rows of all notebooks; on Ctrl-C, of those that are graded by then."""
-    rows = []
+    rows, done = [], 0
     with ThreadPoolExecutor(options.jobs or max(1, (os.cpu_count() or 2) // 2)) as pool:
         try:
-            for row in pool.map(lambda path: grade(path, folder, lessons, options.timeout), paths):
-                rows.append(row)
+            for own in pool.map(lambda path: grade(path, folder, lessons, options.timeout), paths):
+                rows += own
+                done += 1
                 if sys.stdout.isatty():
-                    print(f"\r\033[K{len(rows)} of {len(paths)} graded", end="", flush=True)
+                    print(f"\r\033[K{done} of {len(paths)} graded", end="", flush=True)
         except KeyboardInterrupt:
-            print(f"\nStopping, {len(rows)} of {len(paths)} are graded", file=sys.stderr)
+            print(f"\nStopping, {done} of {len(paths)} are graded", file=sys.stderr)
     return rows
 
 
@@ -482,11 +469,11 @@ def main(arguments=None):
         lessons = read_course()
         rows = grade_all(list(notebooks_in(folder)), folder, lessons, options)
         if target:
-            store(target, csv_text(rows, lessons))
+            store(target, csv_text(rows))
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
-    show(rows, lessons)
+    show(rows)
     if target:
         print(f"Written to {target}")
     return 0

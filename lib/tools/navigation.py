@@ -31,8 +31,8 @@ def lesson_titles(folder):
     for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
         try:
             titles[path.name] = title(nbformat.read(path, as_version=4))
-        except Problem as problem:
-            raise Problem(f"{path.name}: {problem}") from None
+        except Exception as error:  # nbformat has many kinds for a file that is no notebook
+            raise Problem(f"{path.name}: {str(error).splitlines()[0]}") from None
     return titles
 
 

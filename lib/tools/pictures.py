@@ -7,6 +7,7 @@ trained again with seed 0 and watched at about thirty moments: data/playback_*.n
 becomes the README's animation.
 """
 
+import functools
 import io
 from pathlib import Path
 
@@ -30,7 +31,6 @@ COLOURS = 64  # of the animation
 # averages of batch normalisation lag behind the weights.
 STEPS = (0, 20, 50, 100, 150, 200, 250, 290, 310, 320, 330, 340, 350, 360, 370, 380, 400, 420, 440)
 STEPS += (460, 490, 520, 560, 600, 650, 700, 760, 820, 880, 942)
-MARGINS = {2: 0.2, 3: 0.4}
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -108,24 +108,24 @@ def report(path):
 # --- trainings to play back -----------------------------------------------------------------------
 
 
-def watch_softmax(digits, watchers, dim=2):
-    model = training.build_softmax_model(embedding_dim=dim)
+def watch_softmax(digits, watchers):
+    model = training.build_softmax_model(embedding_dim=2)
     training.train(model, digits, losses.softmax_cross_entropy, verbose=False, callbacks=watchers)
 
 
-def watch_arcface(digits, watchers, dim=2):
+def watch_arcface(digits, watchers, dim, margin):
     backbone = build_backbone(dim)
     head = training.warm_up(backbone, digits, verbose=False, callbacks=watchers)
     model = keras.Sequential([backbone, head])
-    loss = losses.ArcFaceLoss(margin=MARGINS[dim], scale=16)
+    loss = losses.ArcFaceLoss(margin=margin, scale=16)
     epochs = training.epoch_budget() - 2
     training.train(model, digits, loss, epochs, verbose=False, callbacks=watchers)
 
 
 TRAININGS = {
-    "softmax-2d": lambda digits, watchers: watch_softmax(digits, watchers),
-    "arcface-2d": lambda digits, watchers: watch_arcface(digits, watchers),
-    "arcface-3d": lambda digits, watchers: watch_arcface(digits, watchers, dim=3),
+    "softmax-2d": watch_softmax,
+    "arcface-2d": functools.partial(watch_arcface, dim=2, margin=0.2),
+    "arcface-3d": functools.partial(watch_arcface, dim=3, margin=0.4),
 }
 
 

@@ -2,22 +2,21 @@
 
     python -m lib.tools.render [NOTEBOOK ...]
 
-Without names, every lesson and every notebook of solutions. Before that, the exercises are copied
-from the solutions into the lessons, the lines of links are brought up to date, and cells get
-readable ids. A notebook is replaced only when all of that has worked. Lessons that were not named
-get new links where a neighbour of theirs is new, without being executed.
+Without names, every lesson. A lesson and its solutions, which have one name in two folders, are
+rendered together: the exercises are copied into the lesson with the solutions cut out. Cells get
+readable ids. A notebook is replaced only when all of that has worked. The links of all lessons to
+their neighbours are brought up to date; they need no execution.
 """
 
 import argparse
 import base64
+import copy
 import io
 import itertools
 import logging
 import os
 import re
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 from lib.files import Problem, write_atomically
@@ -71,11 +70,8 @@ def is_readable(cell_id):
 
 def slug(text):
     """A heading as an id: "2 · What you saw" becomes "what-you-saw"."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    while words and words[0].isdigit():
-        words.pop(0)
-    name = "-".join(words)[:40].rstrip("-")
-    return name if is_readable(name) else f"cell-{name}".rstrip("-")
+    words = re.findall(r"[a-z][a-z0-9]*", text.lower())
+    return "-".join(words)[:40].rstrip("-") or "cell"
 
 
 def name_cells(notebook):
@@ -112,6 +108,8 @@ def shrink(png):
 def clean_output(output):
     """The output as it is stored, or None if it is not."""
     if output.output_type == "stream":
+        if output.name == "stderr":
+            print(f"  dropped from stderr: {output.text.strip()[:100]}")
         return output if output.name == "stdout" and output.text.strip() else None
     if output.output_type == "error":
         return output
@@ -128,31 +126,8 @@ def clean_output(output):
     return output if data else None
 
 
-def strings_in(value):
-    """The texts in an output; a picture's letters are none."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key != "image/png" or isinstance(item, dict):
-                yield from strings_in(item)
-
-
-def folder_in(output):
-    """A folder of this computer that an output gives away, or None."""
-    here = {str(folder) for folder in (ROOT, Path.home(), sys.prefix, tempfile.gettempdir())}
-    here |= {folder.replace("\\", "\\\\") for folder in here}  # as a list of paths shows it
-    texts = list(strings_in(output))
-    found = (folder for folder in sorted(here) if any(folder in text for text in texts))
-    return next((folder for folder in found if len(folder) > 2), None)
-
-
 def clean(notebook):
-    """Keep of an executed notebook what belongs into the repository, in place.
-
-    Raises:
-        Problem: if an output holds a path of this computer.
-    """
+    """Keep of an executed notebook what belongs into the repository, in place."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     number = itertools.count(1)
@@ -167,10 +142,6 @@ def clean(notebook):
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = cell.execution_count
-            if folder_in(output):
-                raise Problem(
-                    f"cell {cell.id} shows a folder of this computer: {folder_in(output)}"
-                )
 
 
 # --- execute and store ----------------------------------------------------------------------------
@@ -194,7 +165,7 @@ def execute(notebook, folder):
     try:
         client.execute()
     except CellExecutionError as error:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback or f"{error.ename}: {error.evalue}")
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         last = "\n    ".join(plain.strip().split("\n")[-8:])
         raise Problem(f"cell {current[-1]} failed:\n    {last}") from None
     except CellTimeoutError:
@@ -208,14 +179,14 @@ def execute(notebook, folder):
         # a task behind whose error asyncio would log.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise KeyboardInterrupt from None
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream" and output.name == "stderr":
-                first = output.text.strip().split("\n")[0]
-                print(f"  dropped what cell {cell.id} wrote to stderr: {first[:100]}")
 
 
 def read(path):
+    """A notebook, in the format's version 4.
+
+    Raises:
+        Problem: if it cannot be read.
+    """
     try:
         return nbformat.read(path, as_version=4)
     except OSError as error:
@@ -224,99 +195,54 @@ def read(path):
         raise Problem(f"is not a notebook: {str(error).splitlines()[0]}") from None
 
 
-def partner(path):
-    """The solutions of a lesson, or the lesson of solutions."""
-    return SOLUTIONS / path.name if path.parent == LESSONS else LESSONS / path.name
-
-
-def prepare(path):
-    """Read a notebook and bring everything but its outputs up to date."""
-    notebook = read(path)
-    name_cells(notebook)
-    if path.parent == LESSONS:
-        if partner(path).exists():
-            solution = read(partner(path))
-            name_cells(solution)
-            exercises.sync(notebook, solution)
-        update_links(notebook, path)
-    return notebook
-
-
-def update_links(notebook, path):
-    titles = navigation.lesson_titles(LESSONS)
-    return navigation.update(notebook, navigation.line(path.name, titles))
-
-
 def store(notebook, path):
-    """Write a notebook; return its size in bytes."""
+    """Write a notebook, if it is a valid one."""
     nbformat.validate(notebook)
-    text = nbformat.writes(notebook) + "\n"
-    write_atomically(path, text)
-    return len(text.encode())
+    write_atomically(path, nbformat.writes(notebook) + "\n")
 
 
-def link_neighbours(rendered):
-    """Bring the links of lessons that were not rendered up to date; they need no execution."""
-    for path in sorted(LESSONS.glob("*.ipynb")):
-        if path not in rendered:
-            notebook = read(path)
-            if update_links(notebook, path):
-                store(notebook, path)
-                print(f"{shown(path)}: new links to its neighbours")
-
-
-def render(path):
-    """Execute, clean and store one notebook; return seconds and bytes."""
-    began = time.monotonic()
-    notebook = prepare(path)
-    execute(notebook, path.parent)
-    clean(notebook)
-    size = store(notebook, path)
-    return time.monotonic() - began, size
-
-
-def queue(names):
-    """The notebooks to render: those named and, of each pair, the other if it would change too."""
-    if not names:
-        return sorted(SOLUTIONS.glob("*.ipynb")) + sorted(LESSONS.glob("*.ipynb"))
-    paths = [Path(name).resolve() for name in names]
-    for path in list(paths):
-        other = partner(path)
-        if path.parent not in (LESSONS, SOLUTIONS):
-            raise Problem(f"{shown(path)}: is not in {shown(LESSONS)}/")
-        if other in paths or not (path.exists() and other.exists()):
-            continue
-        solution = path if path.parent == SOLUTIONS else other
-        new_ids = not all(is_readable(cell.get("id")) for cell in read(solution).cells)
-        if new_ids or (path == solution and exercises.sync(read(other), read(solution))):
-            paths.append(other)
-    return paths
+def render(path, titles, run):
+    """Bring a notebook up to date and store it; `run` says whether its cells are run for that."""
+    notebook = read(path)
+    before = copy.deepcopy(notebook)
+    if run:
+        name_cells(notebook)
+    if path.parent == LESSONS:
+        solutions = SOLUTIONS / path.name
+        if run and solutions.exists():
+            exercises.sync(notebook, read(solutions))
+        navigation.update(notebook, navigation.line(path.name, titles))
+    if run:
+        print(f"{shown(path)} ...", flush=True)
+        execute(notebook, path.parent)
+        clean(notebook)
+    if notebook != before:
+        store(notebook, path)
+        print(f"{shown(path)} is stored", flush=True)
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
-    parser.add_argument("notebooks", nargs="*", help="default: all")
-    options = parser.parse_args(arguments)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all")
+    named = {path.name for path in parser.parse_args(arguments).notebooks}
     private_state.use()
     os.environ["COURSE_MODE"] = "lesson"
     os.environ.pop("COURSE_PROJECTOR", None)
-    path = None
+    path = LESSONS
     try:
-        paths = queue(options.notebooks)
-        for path in paths:
-            print(f"{shown(path)} ...", flush=True)
-            seconds, size = render(path)
-            print(f"  {seconds:.0f} s, {size / 1000:.0f} kB", flush=True)
-        link_neighbours(paths)
-    except Problem as problem:
-        where = f"{shown(path)}: " if path else ""
-        print(f"{where}{problem}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{shown(path or LESSONS)} is as it was: {error}", file=sys.stderr)
+        titles = navigation.lesson_titles(LESSONS)
+        if not named <= set(titles):
+            raise Problem(f"has no lesson {', '.join(sorted(named - set(titles)))}")
+        for name in titles:
+            run = not named or name in named
+            for path in (SOLUTIONS / name, LESSONS / name) if run else (LESSONS / name,):
+                if path.exists():
+                    render(path, titles, run)
+    except (Problem, OSError) as problem:
+        print(f"{shown(path)}: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped; the notebook in work is as it was.", file=sys.stderr)
+        print(f"\nStopped; {shown(path)} is as it was.", file=sys.stderr)
         return 1
     return 0
 

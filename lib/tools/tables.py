@@ -81,8 +81,9 @@ def bench_table(bench):
     return table(header, [[name, *(c.get(name, "–") for c in columns)] for name in names])
 
 
-def tables(results, bench):
+def tables():
     """Every table by the name that its comment lines have."""
+    results, bench = read_results(), json.loads(BENCH_FILE.read_text(encoding="utf-8"))
     lesson, full = (
         {name: Record(entry["title"], entry["rows"]) for name, entry in results[mode].items()}
         for mode in ("lesson", "full")
@@ -114,17 +115,8 @@ def with_tables(text, parts):
     return text
 
 
-def read_bench(path=BENCH_FILE):
-    """What `make bench SAVE=1` measured."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def main():
-    old = README.read_text(encoding="utf-8")
-    new = with_tables(old, tables(read_results(), read_bench()))
-    if new != old:
-        write_atomically(README, new)
-    print(f"{README.name}: {'written anew' if new != old else 'as it was'}")
+    write_atomically(README, with_tables(README.read_text(encoding="utf-8"), tables()))
 
 
 if __name__ == "__main__":
