@@ -422,8 +422,8 @@ def plot_pair_scores(ax, scores, log=False):
     Args:
         ax: 2-D axes.
         scores: `lib.verification.PairScores`.
-        log: a logarithmic axis, on which rare scores can be seen; the unit is then the share of
-            its kind's pairs that falls into one of 80 columns.
+        log: a logarithmic axis, on which rare scores can be seen. A height is the share of its
+            kind's pairs that falls into one of 80 columns.
     """
     _check_axes(ax)
     remedy = "lib.verification.score_pairs makes them"
@@ -440,8 +440,10 @@ def plot_pair_scores(ax, scores, log=False):
     ax.set(xlabel="cosine similarity of the pair", ylabel="share of the pairs")
     if log:
         ax.set(yscale="log", ylim=(1e-7, 1))
+    else:
+        ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     ax.set_title("scores of the pairs")
-    ax.legend(loc="upper left" if log else "upper center")
+    ax.legend(loc="upper left")
     return ax
 
 
