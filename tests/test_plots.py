@@ -34,10 +34,11 @@ def flower():
 def test_the_same_name_gives_the_same_figure_cleared():
     first, ax = plots.new_figure("twice")
     ax.plot([0, 1])
+    open_figures = plt.get_fignums()
     second, ax = plots.new_figure("twice")
     assert first is second
     assert not ax.lines
-    assert len(plt.get_fignums()) == 1
+    assert plt.get_fignums() == open_figures
 
 
 def test_a_figure_needs_a_description_and_carries_it(monkeypatch):
