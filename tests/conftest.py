@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from unittest import mock
 
 from lib.tools import private_state
@@ -24,6 +25,18 @@ hypothesis.settings.load_profile("course")
 
 def pytest_collection_finish(session):
     """What is imported by now stays: leave it out of each search for garbage that a test starts."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_left_to_the_next_file():
+    """Figures and models of the files before would make each search for garbage slow."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
     gc.collect()
     gc.freeze()
 
