@@ -22,7 +22,7 @@
 ## make clean    delete the environment and caches
 ##
 ## Everywhere:   VENV=.venv           the folder of the environment; where there is none at a
-##                                    path that you name, only lab, test and lint make one
+##                                    path that you name, only lab, lint and the tests make one
 ##               PYTHON=python3.12    the Python to make it with
 
 VENV ?= .venv

@@ -74,7 +74,8 @@ def _head_of(model):
     heads = [layer for layer in model.layers if isinstance(layer, HEADS)]
     heads = heads or [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     after = model.layers[model.layers.index(heads[-1]) + 1 :] if heads else []
-    if not heads or heads[-1] is model.layers[0] or any(layer.weights for layer in after):
+    several = isinstance(getattr(model, "output", None), list | tuple | dict)
+    if several or not heads or heads[-1] is model.layers[0] or any(x.weights for x in after):
         raise ValueError(
             f"model: {model.name} does not end in a head behind a backbone, so it is not known "
             "which layer gives the embedding; end it in a CosineHead or a Dense, one output a "
@@ -254,6 +255,8 @@ def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
         length of all.
     """
     embeddings = 1.0 * inputs.array(embeddings, "embeddings", ("images", "dimensions"))
+    if len(embeddings) < 2:
+        raise ValueError("embeddings: one image makes no pair; pass two or more.")
     classes, labels = np.unique(inputs.identities(labels, len(embeddings)), return_inverse=True)
     centre_embeddings = 1.0 * inputs.array(
         centre_embeddings, "centre_embeddings", ("images", embeddings.shape[1])
@@ -277,7 +280,7 @@ def distance_scores(embeddings, labels, centre_embeddings, centre_labels):
     distances = [np.linalg.norm(embeddings[i:] - embeddings[i - 1], axis=1) for i in others]
     genuine = np.concatenate([labels[i:] == labels[i - 1] for i in others])
     own, nearest = to_centres[np.arange(len(labels)), labels].mean(), between.min(axis=1).mean()
-    scores = verification.split_scores(-np.concatenate(distances or [[]]), genuine)
+    scores = verification.split_scores(-np.concatenate(distances), genuine)
     return {
         "own_distance": float(own),
         "nearest_distance": float(nearest),
@@ -425,13 +428,16 @@ def _table_of_runs(rows, columns, kind, caption):
             unit = "°" if name.endswith("angle") else ""
             if not fresh:
                 inputs.recorded(row, name, f"rows, {inputs.shown(title)}")
-                mean, spread = f"{row.mean(name):.{digits}f}", f"{row.spread(name):.{digits}f}"
-                cells.append(f"{mean} ± {spread}{unit}")
+                spread = row.spread(name)  # NaN for a single seed
+                more = "" if math.isnan(spread) else f" ± {spread:.{digits}f}"
+                cells.append(f"{row.mean(name):.{digits}f}{more}{unit}")
             elif name in (values := row if kind is dict else vars(row)):
                 cells.append(f"{values[name]:.{digits}f}{unit}")
             else:
                 raise ValueError(f"rows, {inputs.shown(title)}: no value {name}.")
-        source = "this run" if fresh else f"recorded, {len(row.rows)} seeds"
+        source = (
+            "this run" if fresh else f"recorded, {len(row.rows)} seed{'s' * (len(row.rows) > 1)}"
+        )
         lines.append([title, source, *cells])
     return Table(["model", "source", *(title for title, _ in columns.values())], lines, caption)
 

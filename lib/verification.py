@@ -378,9 +378,9 @@ def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thres
     One seed gives the same draws for every model, so curves of two models can be compared resample
     by resample.
     """
-    resamples = inputs.whole_number(resamples, "resamples")
+    resamples = inputs.whole_number(resamples, "resamples", 1, 100_000)
     inputs.whole_number(seed, "seed", 0)
-    inputs.whole_number(thresholds, "thresholds", 2)
+    inputs.whole_number(thresholds, "thresholds", 2, 100_000)
     unit, who, _ = _by_identity(embeddings, labels)
     scores = score_pairs(embeddings, labels)
     _checked_fars(fars, len(scores.impostor))

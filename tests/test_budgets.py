@@ -60,6 +60,7 @@ def test_code_addresses_and_the_quiz_are_no_words():
 
 def test_a_lesson_is_measured_and_the_texts_say_it(tmp_path, monkeypatch, capsys):
     path = tmp_path / "01_new.ipynb"
+    monkeypatch.setattr(budgets.render, "LESSONS", tmp_path)
     notebook = lesson(lines=0)
     notebook.cells.append(new_code_cell("data = bytes(range(256)) * 1_000_000"))
     notebook.cells.append(new_code_cell("import time; time.sleep(1)"))
@@ -80,6 +81,9 @@ def test_a_lesson_is_measured_and_the_texts_say_it(tmp_path, monkeypatch, capsys
     assert render.read(path).cells[0].source.endswith(line)
     readme = budgets.README.read_text(encoding="utf-8")
     assert readme == f"before\n{row} 20 min | {seconds} s | {gigabytes} GB |\nafter\n"
+    monkeypatch.setattr(budgets.sys, "argv", ["budgets", str(tmp_path / "solutions" / path.name)])
+    with pytest.raises(SystemExit, match="is no lesson"):
+        budgets.main()
 
 
 def test_what_is_stated_is_rounded_up():

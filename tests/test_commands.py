@@ -267,6 +267,17 @@ def test_a_package_that_is_not_the_locked_one_is_refused_and_mended(registry, ca
     assert compiled(venv) == {"one"}
 
 
+def test_a_list_that_cannot_be_added_leaves_what_works(registry, capfd):
+    write_locks(registry, real_uv())
+    venv = registry.parent / "venv"
+    assert bootstrap.main(["--this-python", str(venv)]) == 0
+    (registry / "two-1.0-py3-none-any.whl").unlink()
+    assert bootstrap.main(["--this-python", str(venv), "tests"]) == 1
+    assert "two==1.0" in capfd.readouterr().err
+    assert bootstrap.ready(str(venv), ["lessons"])
+    assert "one" in compiled(venv)
+
+
 @pytest.mark.parametrize(
     ("configuration", "expected"),
     [
@@ -303,6 +314,11 @@ def test_clean_deletes_only_what_this_project_made(venv, tmp_path, capsys):
     bootstrap.write_stamp(venv, "ready", True, ["lessons"])
     clean.main(venv, root)
     assert not os.path.exists(venv)
+    link = tmp_path / "link"
+    link.symlink_to(root / "mine")
+    clean.main(link, root)
+    assert not link.is_symlink()
+    assert (root / "mine").exists()
     clean.main(root / "mine", root)
     assert sorted(os.listdir(root)) == ["data", "lib"]
 

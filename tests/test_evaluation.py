@@ -247,6 +247,14 @@ def test_a_subclass_without_a_backbone_is_refused_in_words():
         evaluation.backbone_of(model)
 
 
+def test_of_two_heads_none_is_taken_by_chance():
+    images = keras.Input((4,))
+    embeddings = keras.layers.Dense(3)(images)
+    model = keras.Model(images, [keras.layers.Dense(n)(embeddings) for n in (5, 2)])
+    with pytest.raises(ValueError, match="does not end in a head"):
+        evaluation.backbone_of(model)
+
+
 # --- distances ------------------------------------------------------------------------------------
 
 
@@ -342,6 +350,14 @@ def test_the_scoreboard_table_tells_this_run_from_the_record():
     assert "0.961 ± 0.010" in lines[2]
     assert "33.3 ± 0.0°" in lines[2]
     assert len({len(line) for line in lines[:3]}) == 1, "the columns are aligned"
+
+
+def test_one_seed_has_no_spread():
+    record = results.Record("title", {"0": row_of(0)})
+    line = repr(evaluation.scoreboard_table({"ArcFace": record})).splitlines()[1]
+    assert "recorded, 1 seed " in line
+    assert "0.951" in line
+    assert "±" not in line
 
 
 def test_the_table_is_the_same_in_html_and_markdown():

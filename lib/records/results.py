@@ -243,7 +243,7 @@ def _alone(path):
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
             break
-        except FileExistsError:
+        except (FileExistsError, PermissionError):
             if time.monotonic() > deadline:
                 advice = "delete it, if no other `make results` is at work"
                 raise Problem(

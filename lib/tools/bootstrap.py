@@ -270,7 +270,10 @@ def with_uv(venv, names):
     """Let pip install the locked uv and that one the rest; whether it did, None if not tried."""
     make(venv)
     python = venv_python(venv)
-    configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
+    try:
+        configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
+    except subprocess.CalledProcessError:  # an environment without pip
+        return None
     settings = uv_settings(configuration.decode(errors="replace"))
     if settings is None or not with_pip(venv, ["uv"]):
         return None
@@ -287,6 +290,7 @@ def install(venv, lists):
     lists = sorted({*lists, *read_stamp(venv).get("lists", {})} & set(LISTS))
     needed = sum(LISTS[name][2] for name in lists)
     created = start_folder(venv, needed)
+    before = read_stamp(venv)  # of what works already, if anything does
     print(
         f"Installing in {venv} (Python {dotted(sys.version_info)}) for: {', '.join(lists)}. The "
         f"first time this\ntakes one to ten minutes and up to {needed:.1f} GB of the disk.",
@@ -296,10 +300,12 @@ def install(venv, lists):
     done = with_uv(venv, lists)
     if not done:
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
-        if created and done is False:
+        if created and done is False and before.get("state") != "ready":
             empty(venv, keep=(STAMP,))  # pip finds nothing half installed
         done = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)
+    if not done and before.get("state") == "ready":
+        write_atomically(os.path.join(venv, STAMP), json.dumps(before, indent=1))
     if not done:
         raise Problem(FAILED)
     write_stamp(venv, "ready", created, lists)
@@ -318,6 +324,9 @@ def prepare(venv, lists, this_python, only_existing):
             f"{venv} is no environment. Name the right folder, or make one there first: "
             f"make lab VENV={venv}"
         )
+    unknown = set(lists) - set(LISTS)
+    if unknown:
+        raise Problem(f"there is no list {', '.join(unknown)}, but: {', '.join(LISTS)}")
     reason = unfit()
     other = find_python() if reason and not this_python else None
     if other:

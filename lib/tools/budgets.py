@@ -137,6 +137,8 @@ def with_row(text, name, notebook, entry):
 def update(path, only_read):
     """Measure a lesson, and bring the record, its title cell and the README up to date."""
     measured = read_budgets()
+    if path.parent != render.LESSONS:
+        raise Problem("is no lesson")
     if not only_read:
         measured[path.stem] = measure(path)
         write_atomically(BUDGETS_FILE, json.dumps(measured, indent=1, sort_keys=True) + "\n")

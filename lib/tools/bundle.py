@@ -52,7 +52,8 @@ def parse_target(text):
         Problem: if it is none.
     """
     name, _, version = text.rpartition("-")
-    numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+    exact = re.fullmatch(r"\d+\.\d+", version)
+    numbers = tuple(map(int, version.split("."))) if exact else ()
     if name not in PLATFORMS or not bootstrap.OLDEST <= numbers <= bootstrap.NEWEST:
         raise Problem(
             f"{text} is not a target: take one of {', '.join(PLATFORMS)}, a hyphen and a Python "

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ..files import Problem
+
 NAMES = (
     "chromium",
     "chromium-browser",
@@ -44,8 +46,17 @@ def run_browser(browser, *arguments):
 
 
 def print_pdf(browser, source, target):
-    """Have a browser print a page."""
-    run_browser(browser, "--no-pdf-header-footer", f"--print-to-pdf={target}", source.as_uri())
+    """Have a browser print a page.
+
+    Raises:
+        Problem: if it does not; with its last words.
+    """
+    options = "--no-pdf-header-footer", f"--print-to-pdf={target}"
+    try:
+        run_browser(browser, *options, source.as_uri())
+    except (subprocess.SubprocessError, OSError) as error:
+        words = (getattr(error, "stderr", None) or str(error)).strip()[-200:]
+        raise Problem(f"{browser} could not print {source}: {words}") from None
 
 
 def _run(browser, *arguments):

@@ -37,7 +37,7 @@ def main(venv=".venv", root=Path(bootstrap.ROOT)):
     if venv.exists() and not ours:
         print(f"Left alone: {venv} was not made by this project.")
     for path in [venv] * ours + list(leftovers(root)):
-        shutil.rmtree(path)
+        path.unlink() if path.is_symlink() else shutil.rmtree(path)
         print(f"Deleted {path}")
 
 

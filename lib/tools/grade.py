@@ -427,13 +427,15 @@ def checked(folder, target):
     if where in target.parents:
         raise Problem("The table must not go into the folder with the notebooks: CSV=…")
     # Now, and not when all is graded, it shows whether that file can be written.
-    store(target, target.read_bytes() if target.is_file() else "")
+    store(target)
     return where, target
 
 
-def store(target, content):
+def store(target, content=None):
+    """Write the table, or without one what is in its place already."""
     try:
-        write_atomically(target, content)
+        before = target.read_bytes() if content is None and target.is_file() else ""
+        write_atomically(target, before if content is None else content)
     except OSError as error:
         raise Problem(
             f"Cannot write {target}: {error.strerror}. Name another file: CSV=…"

@@ -7,6 +7,7 @@ lines; what is between them is replaced, all else is kept.
 """
 
 import json
+import sys
 from pathlib import Path
 
 from lib.files import Problem, write_atomically
@@ -116,7 +117,10 @@ def with_tables(text, parts):
 
 
 def main():
-    write_atomically(README, with_tables(README.read_text(encoding="utf-8"), tables()))
+    try:
+        write_atomically(README, with_tables(README.read_text(encoding="utf-8"), tables()))
+    except Problem as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":
