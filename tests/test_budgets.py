@@ -97,6 +97,7 @@ def test_what_is_stated_is_rounded_up():
 def test_what_is_missing_is_said_in_one_line(title, entries, words, tmp_path, monkeypatch):
     path = tmp_path / "01_new.ipynb"
     nbformat.write(new_notebook(cells=[new_markdown_cell(title)]), path)
+    monkeypatch.setattr(budgets.render, "LESSONS", tmp_path)
     monkeypatch.setattr(budgets, "read_budgets", lambda: entries)
     monkeypatch.setattr(budgets.sys, "argv", ["budgets", "--read", str(path)])
     with pytest.raises(SystemExit, match=words):
