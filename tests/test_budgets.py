@@ -2,7 +2,7 @@
 
 import re
 
-from lib.tools import budgets, render
+from lib.tools import budgets, navigation, render
 
 import nbformat
 import pytest
@@ -54,7 +54,7 @@ def test_minutes_of_reading_by_hand():
 
 def test_code_addresses_and_the_quiz_are_no_words():
     source = "two [words](http://no.such.word) $formula$\n```\nno words\n```\n"
-    quiz = new_markdown_cell("no words", id=budgets.QUIZ)
+    quiz = new_markdown_cell("no words", id=navigation.QUIZ)
     assert budgets.count_words(new_notebook(cells=[new_markdown_cell(source), quiz])) == 3
 
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.tools import budgets, exercises, navigation, render
+from lib.tools import exercises, navigation, render
 
 import nbformat
 import pytest
@@ -299,9 +299,9 @@ def claims(book):
 
 def quiz(book):
     """Questions whose answers unfold; without the blank lines their Markdown would not be read."""
-    cells = [cell for cell in book.markdown if cell.id == budgets.QUIZ]
+    cells = [cell for cell in book.markdown if cell.id == navigation.QUIZ]
     if not cells or not cells[0].source.startswith("## Quiz\n"):
-        yield f"has no markdown cell with the id `{budgets.QUIZ}` that begins with `## Quiz`"
+        yield f"has no markdown cell with the id `{navigation.QUIZ}` that begins with `## Quiz`"
         return
     source = cells[0].source
     pattern = r"^<details><summary>([^\n]+)</summary>\n\n((?:(?!</?details>).)+?)\n\n</details>$"

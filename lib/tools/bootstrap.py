@@ -304,9 +304,9 @@ def install(venv, lists):
             empty(venv, keep=(STAMP,))  # pip finds nothing half installed
         done = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)
-    if not done and before.get("state") == "ready":
-        write_atomically(os.path.join(venv, STAMP), json.dumps(before, indent=1))
     if not done:
+        if before.get("state") == "ready":
+            write_atomically(os.path.join(venv, STAMP), json.dumps(before, indent=1))
         raise Problem(FAILED)
     write_stamp(venv, "ready", created, lists)
     print(f"Installed in {time.time() - began:.0f} seconds.", flush=True)

@@ -26,7 +26,6 @@ from . import navigation, private_state, render
 
 BUDGETS_FILE = render.ROOT / "data" / "budgets.json"
 README = render.ROOT / "README.md"
-QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
 TIME_LINE = re.compile(r"^\*\*Time:\*\* .*$", re.MULTILINE)
 
 
@@ -37,7 +36,11 @@ def count_words(notebook):
     """Words of prose: not code, addresses, links or the quiz; a formula is one word."""
     total = 0
     for cell in notebook.cells:
-        if cell.cell_type != "markdown" or cell.id in (navigation.TOP, navigation.END, QUIZ):
+        if cell.cell_type != "markdown" or cell.id in (
+            navigation.TOP,
+            navigation.END,
+            navigation.QUIZ,
+        ):
             continue
         text = TIME_LINE.sub(" ", cell.source)  # it states what follows from this count
         text = re.sub(r"^```.*?^```", " ", text, flags=re.MULTILINE | re.DOTALL)

@@ -11,6 +11,7 @@ from lib.files import Problem
 
 import nbformat
 
+QUIZ = "quiz"  # the id of the cell with the questions whose answers unfold
 TOP, END = "navigation", "navigation-end"
 CONTENTS = "[Contents](00_start_here.ipynb#Contents)"
 

@@ -41,7 +41,6 @@ LESSONS = ROOT / "notebooks"
 PAGES = Path(__file__).resolve().parent / "pages"
 OUTPUT = ROOT / "build"
 REVEAL = distribution("sphinx-revealjs").locate_file("sphinx_revealjs/_static/revealjs/dist")
-QUIZ = "quiz"  # the id of the cell with the questions
 DISPLAYS = ("image/png", "text/html", "text/markdown")  # a picture, a table; the rest is printed
 
 # What goes on a slide, in lines of text and letters a line; tried out by looking. A page makes the
@@ -233,7 +232,7 @@ def add_text(deck, cell):
     before = ""
     for block in map(str.strip, BLOCK.findall(cell.source)):
         unfolding = re.fullmatch(exercises.UNFOLDING, block, re.DOTALL)
-        if deck.steps or (unfolding and cell.id == QUIZ):
+        if deck.steps or (unfolding and cell.id == navigation.QUIZ):
             deck.room = 0
         if re.match("#+ ", block):
             deck.heading, deck.room = re.sub("^##+", "##", block), 0
@@ -243,7 +242,7 @@ def add_text(deck, cell):
             deck.add_step(new_markdown_cell(answer.strip(), metadata={"tags": ["answer"]}))
         elif re.fullmatch(r"!\[[^\]]*\]\([^)]*\)", block):
             deck.add_alone([new_markdown_cell(block)])
-        elif cell.id != QUIZ:  # there it says how to unfold an answer
+        elif cell.id != navigation.QUIZ:  # there it says how to unfold an answer
             line = CODE_LINE if block.startswith(("```", "|")) else 1
             stays = before.endswith(":") or block.startswith("$$")
             deck.add(new_markdown_cell(block), height(block, line), stays)
@@ -265,7 +264,7 @@ def handout_cells(notebook):
 
 def without_answers(cell):
     """The text of a cell without the answers that unfold; the questions of the quiz stay."""
-    if cell.id != QUIZ:
+    if cell.id != navigation.QUIZ:
         return re.sub(exercises.UNFOLDING, "", cell.source, flags=re.DOTALL)
     found = re.findall(exercises.UNFOLDING, cell.source, flags=re.DOTALL)
     return "\n\n".join([cell.source.split("\n")[0], *(question for question, _ in found)])
