@@ -62,23 +62,32 @@ def times_unit_columns(embeddings, kernel):
 
         return product, gradient
 
-    # TensorFlow's custom gradients take tensors, no variables; reshaping reads one for nothing.
-    return product_of(embeddings, ops.reshape(kernel, kernel.shape))
+    # In float32 whatever the kernel is stored in; and TensorFlow's custom gradients take tensors,
+    # no variables.
+    return product_of(embeddings, ops.cast(kernel, "float32"))
+
+
+def unit_rows(embeddings):
+    """Return finite embeddings divided by their lengths, in float32; a zero one stays zero."""
+    embeddings = finite(embeddings)
+    return embeddings * inverse_length(embeddings, axis=-1)
 
 
 def finite(embeddings):
     """Return the embeddings as float32, refusing NaN and infinite ones.
 
-    Outside compiled code the error names the sample. In code compiled by TensorFlow for a CPU the
-    picking of a flag that is not there stops the program, and the error shows the operation's
-    name. Elsewhere nothing can stop, and the sample's outputs are NaN.
+    Outside compiled code and on a CPU the error names the sample. In code compiled by TensorFlow
+    for a CPU the picking of a flag that is not there stops the program, and the error shows the
+    operation's name. Elsewhere nothing can stop, and the sample's outputs are NaN.
     """
     embeddings = ops.cast(embeddings, "float32")
     # Also refuses a length beyond the float32 range, which would pass for a cosine of 0.
     valid = ops.isfinite(ops.sum(ops.square(embeddings), axis=-1))
-    try:
-        flags = ops.convert_to_numpy(valid)
-    except Exception:  # in a function that is being compiled; each backend has its own error
+    try:  # each backend has its own error for what has no value yet
+        # On another device than the CPU it would mean to wait for all that was sent there.
+        here = "cpu" in str(getattr(valid, "device", "cpu")).lower()
+        flags = ops.convert_to_numpy(valid) if here else None
+    except Exception:
         flags = None
     if flags is not None and not flags.all():
         raise ValueError(
@@ -86,21 +95,27 @@ def finite(embeddings):
             "numbers in the images and in the backbone's weights; after a few good steps the "
             "learning rate is too high."
         )
-    count = ops.shape(valid)[0]
-    with keras.name_scope("embedding_is_nan_or_infinite"):
-        places = ops.where(valid, ops.arange(count, dtype="int32"), count)
-        valid = ops.logical_and(valid, ops.take(valid, places))
+    if keras.backend.backend() == "tensorflow":
+        count = ops.shape(valid)[0]
+        with keras.name_scope("embedding_is_nan_or_infinite"):
+            places = ops.where(valid, ops.arange(count, dtype="int32"), count)
+            valid = ops.logical_and(valid, ops.take(valid, places))
     return ops.where(ops.expand_dims(valid, axis=-1), embeddings, math.nan)
 
 
 class _NormalisedHead(keras.layers.Layer):
     """Common part of the heads: a kernel of shape (dim, num_classes), one column a class."""
 
-    def __init__(self, num_classes, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self, num_classes, kernel_initializer="glorot_uniform", kernel_regularizer=None, **kwargs
+    ):
         kwargs.setdefault("dtype", "float32")
+        # Whatever the policy is, the kernel is read as it is stored, and computed with in float32.
+        kwargs["autocast"] = False
         super().__init__(**kwargs)
         self.num_classes = checked_classes(num_classes)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] is None:
@@ -113,6 +128,7 @@ class _NormalisedHead(keras.layers.Layer):
             name="kernel",
             shape=(input_shape[-1], self.num_classes),
             initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
         )
 
     def compute_output_shape(self, input_shape):
@@ -123,6 +139,7 @@ class _NormalisedHead(keras.layers.Layer):
             **super().get_config(),
             "num_classes": self.num_classes,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
@@ -138,17 +155,25 @@ class CosineHead(_NormalisedHead):
     Args:
         num_classes: C, at least 2.
         kernel_initializer: as in `keras.layers.Dense`; only the columns' directions matter.
+        kernel_regularizer: as in `keras.layers.Dense`. It cannot change a cosine, only the
+            columns' lengths, and short columns turn faster.
+        dtype: of the stored kernel, float32 by default.
 
-    Input shape: (batch, dim), any float dtype. Output shape: (batch, num_classes), float32, also
-    under a mixed precision policy. A zero embedding or class weight has cosine 0.
+    Input shape: (batch, dim), any float dtype. Output shape: (batch, num_classes), float32 like
+    all that is computed, also under a mixed precision policy. A zero embedding or class weight has
+    cosine 0.
 
     Weight: `kernel`, shape (dim, num_classes), as a Dense layer has it.
+
+    On GPUs with TF32 (since 2020) TensorFlow and JAX round the factors of a float32 product to 10
+    bits by default: cosines are then off by up to 3e-4, logits at s = 64 by 0.02. Where that
+    matters, as for thresholds that were chosen elsewhere, ask for full products:
+    `tf.config.experimental.enable_tensor_float_32_execution(False)`, or
+    `jax.config.update("jax_default_matmul_precision", "highest")`.
     """
 
     def call(self, embeddings):
-        embeddings = finite(embeddings)
-        unit = embeddings * inverse_length(embeddings, axis=-1)
-        return times_unit_columns(unit, self.kernel)
+        return times_unit_columns(unit_rows(embeddings), self.kernel)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -158,7 +183,7 @@ class ModifiedSoftmaxHead(_NormalisedHead):
     The modified softmax of SphereFace (Liu et al., CVPR 2017), eq. 5: all that tells the classes
     apart is the angle. Used with a plain cross-entropy.
 
-    Args, shapes and weight: as in `CosineHead`.
+    Args, dtypes, shapes and weight: as in `CosineHead`.
     """
 
     def call(self, embeddings):
@@ -188,10 +213,13 @@ class SubCenterHead(keras.layers.Layer):
 
     def __init__(self, num_classes, centers=3, **kwargs):
         kwargs.setdefault("dtype", "float32")
+        kwargs["autocast"] = False
         super().__init__(**kwargs)
         self.num_classes = checked_classes(num_classes)
         self.centers = whole_number("centers", centers, 1, "the paper uses 3 centers a class.")
-        self.directions = CosineHead(self.num_classes * self.centers, name="directions")
+        self.directions = CosineHead(
+            self.num_classes * self.centers, dtype=self.dtype_policy, name="directions"
+        )
 
     def build(self, input_shape):
         self.directions.build(input_shape)

@@ -32,6 +32,9 @@ _ANGLE_DTYPE = "float64" if keras.backend.backend() == "tensorflow" else "float3
 
 _SMALLEST_SINE = 1e-15
 
+# Whether an index out of range stops compiled code, as it does on TensorFlow and a CPU.
+_STOPS_OUTSIDE = keras.backend.backend() == "tensorflow"
+
 # Up to here every whole number is exact in the float type to which labels were converted.
 _EXACT_UP_TO = {"bfloat16": 2**8, "float16": 2**11, "float32": 2**24}
 
@@ -53,9 +56,9 @@ def softmax_cross_entropy(labels, logits):
         A float32 tensor of shape (batch,). Usable as `model.compile(loss=softmax_cross_entropy)`.
 
     Raises:
-        ValueError: labels that are not one index a sample, or (outside compiled code) that lie
-            outside [0, classes). Compiled for a CPU by TensorFlow such a label stops the
-            training with its value; by XLA, on other backends and devices its loss is NaN.
+        ValueError: labels that are not one index a sample, or (outside compiled code, on a CPU)
+            that are no whole number in [0, classes). Compiled for a CPU by TensorFlow such a label
+            stops the training; by XLA, on other backends and devices its loss is NaN.
     """
     logits = ops.cast(logits, "float32")
     index, valid = class_index(labels, logits)
@@ -190,12 +193,13 @@ class MarginLoss(keras.losses.Loss):
 
     Raises:
         ValueError: at construction, for a margin or scale outside its range; in a call outside
-            compiled code, for a label outside [0, classes) or target cosines that are none.
-            Compiled for a CPU by TensorFlow they stop the training with an error that shows the
-            label and `label_is_no_class`, or `target_is_no_cosine`. Nothing can stop code that XLA
-            compiled (`jit_compile=True`), or another backend, or for another device: there the
-            loss becomes NaN, never a plausible number, and
-            `model.compile(..., run_eagerly=True)` names the sample.
+            compiled code and on a CPU, for a label that is no whole number in [0, classes) or for
+            target cosines that are none. Compiled for a CPU by TensorFlow they stop the training
+            with an error that shows the label and `label_is_no_class`, or `target_is_no_cosine`.
+            Nothing can stop code that XLA compiled (`jit_compile=True`), or another backend, and
+            nothing waits for another device to look at a value: there the loss becomes NaN, never
+            a plausible number, and `model.compile(..., run_eagerly=True)` on a CPU names the
+            sample.
     """
 
     def __init__(
@@ -374,7 +378,11 @@ def number(name, value):
 
 
 def class_index(labels, logits):
-    """Return labels as an int32 index of shape (batch,) and whether each is a class."""
+    """Return labels as an int32 index of shape (batch,) and whether each is a class.
+
+    What is no class gets an index out of range where looking that up stops the program, and
+    elsewhere 0: there the caller makes the sample's loss NaN.
+    """
     if len(logits.shape) != 2 or logits.shape[-1] is None or logits.shape[-1] < 2:
         raise ValueError(
             "Expected logits or cosines of shape (batch, classes) with at least two classes, got "
@@ -404,9 +412,15 @@ def class_index(labels, logits):
     if row is not None:
         raise ValueError(
             f"Label {ops.convert_to_numpy(labels)[row]} of sample {row} is no class: with "
-            f"{num_classes} classes labels are whole numbers from 0 to {num_classes - 1}."
+            f"{num_classes} classes labels are whole numbers from 0 to {num_classes - 1}. A sample "
+            "that should not count gets the sample_weight 0 and any class."
         )
-    return index, valid
+    if not _STOPS_OUTSIDE:
+        return ops.where(valid, index, 0), valid
+    # Indices count from the end where they are negative: -1 is moved where it is refused, and so
+    # is what is no whole number.
+    moved = ops.where(index < 0, index - num_classes, index + num_classes)
+    return ops.where(valid, index, ops.where(index < num_classes, moved, index)), valid
 
 
 def _is_cosine(target):
@@ -419,11 +433,7 @@ def _is_cosine(target):
             "margin losses take cosines in [-1, 1]. Let the model end in lib.layers.CosineHead "
             "(without a softmax), and look for NaN or infinite embeddings if it does."
         )
-    # As for a label: a false flag picks what is not there, and the error shows this name.
-    count = ops.shape(valid)[0]
-    with keras.name_scope("target_is_no_cosine"):
-        places = ops.where(valid, ops.arange(count, dtype="int32"), count)
-        return ops.logical_and(valid, ops.take(valid, places))
+    return _stop_where_false(valid, "target_is_no_cosine")
 
 
 def _pick(values, index):
@@ -433,15 +443,33 @@ def _pick(values, index):
     error shows the index and this operation's name.
     """
     with keras.name_scope("label_is_no_class"):
-        # take_along_axis counts negative indices from the end; -1 is moved where it is refused.
-        index = ops.where(index < 0, index - values.shape[-1], index)
         return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)
 
 
 def _first_false(flags):
-    """Return the position of the first False, or None if there is none or flags are symbols."""
+    """Return the position of the first False, or None if there is none or nobody can look.
+
+    Nobody can in a function that is being compiled, and on another device than the CPU it would
+    mean to wait for all that was sent there.
+    """
     try:
+        if "cpu" not in str(getattr(flags, "device", "cpu")).lower():
+            return None
         flags = ops.convert_to_numpy(flags)
-    except Exception:  # in a function that is being compiled; each backend has its own error
+    except Exception:  # each backend has its own error for what has no value yet
         return None
     return None if flags.all() else int(flags.argmin())
+
+
+def _stop_where_false(flags, name):
+    """Return the flags; in code compiled by TensorFlow for a CPU, stop the program at a False.
+
+    A false flag looks up what is not there, and the error shows the name. Nothing else can stop
+    compiled code: for the others the caller makes NaN out of a False.
+    """
+    if not _STOPS_OUTSIDE:
+        return flags
+    count = ops.shape(flags)[0]
+    with keras.name_scope(name):
+        places = ops.where(flags, ops.arange(count, dtype="int32"), count)
+        return ops.logical_and(flags, ops.take(flags, places))

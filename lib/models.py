@@ -5,6 +5,7 @@ plain logits: `predict` and the accuracy see no margin and need no label.
 """
 
 import math
+import weakref
 
 import keras
 from keras import ops
@@ -13,9 +14,8 @@ from .layers import (
     PACKAGE,
     CosineHead,
     ModifiedSoftmaxHead,
-    finite,
-    inverse_length,
     times_unit_columns,
+    unit_rows,
     whole_number,
 )
 from .losses import checked_margins, class_index, margin_logit, number, softmax_cross_entropy
@@ -24,8 +24,37 @@ from .losses import checked_margins, class_index, margin_logit, number, softmax_
 _SPHEREFACE_ITERATIONS = 28_000
 
 
+class _Batch:
+    """What `compute_loss` has to know of the call that the outputs come from."""
+
+    def __init__(self, embeddings):
+        self.embeddings = embeddings
+        self.counted = False  # whether this batch has moved the model's state
+
+
+# Where outputs take no attribute (on JAX): the batch, by their id, as long as they live.
+_BATCHES = {}
+
+
+def _remember(outputs, batch):
+    """Tie a batch to the outputs themselves, so that neither the order of calls can mix them up
+    nor a graph's tensors stay when the graph has gone."""
+    try:
+        outputs._batch = batch
+    except AttributeError:
+        _BATCHES[id(outputs)] = batch
+        weakref.finalize(outputs, _BATCHES.pop, id(outputs), None)
+
+
+def _batch_of(outputs):
+    return getattr(outputs, "_batch", None) or _BATCHES.get(id(outputs))
+
+
 class _BackboneAndHead(keras.Model):
-    """Logits = head(backbone(inputs)), keeping the embeddings for `compute_loss`."""
+    """Logits = head(backbone(inputs)), and the embeddings for `compute_loss`.
+
+    Keras hands `compute_loss` the model's output only: the embeddings travel on it.
+    """
 
     def __init__(self, backbone, head, **kwargs):
         super().__init__(**kwargs)
@@ -34,7 +63,6 @@ class _BackboneAndHead(keras.Model):
                 raise ValueError(f"{name} must be a Keras model or layer, got {layer!r}.")
         self.backbone = backbone
         self.head = head
-        self._embeddings = None
 
     def build(self, input_shape):
         if self.built:  # a loaded or cloned model is, and may be asked again
@@ -47,31 +75,63 @@ class _BackboneAndHead(keras.Model):
                 layer.build(shape)
 
     def call(self, inputs, training=None):
-        # Keras hands `compute_loss` the model's output only. It calls it right after this, on the
-        # same batch and in the same trace or replica, so the embeddings can wait here.
-        self._embeddings = self.backbone(inputs, training=training)
-        return self.head(self._embeddings)
+        if training:
+            self._refuse_training_by_another()
+        embeddings = self.backbone(inputs, training=training)
+        outputs = self.head(embeddings)
+        _remember(outputs, _Batch(embeddings))
+        return outputs
 
-    def _take_embeddings(self):
-        """Return the embeddings of the batch just called, once, in float32."""
-        embeddings, self._embeddings = self._embeddings, None
-        return ops.cast(embeddings, "float32")
+    def _refuse_training_by_another(self):
+        """Refuse to be trained as a part of a model that asks its own loss and never this one."""
+        outer = self._get_call_context().entry_layer
+        own_loss = getattr(type(outer), "compute_loss", None) is not keras.Model.compute_loss
+        if self.trainable and outer is not self and not own_loss:
+            raise ValueError(
+                f"{type(self).__name__} has a loss of its own, which is lost where {outer.name!r} "
+                "is trained around it. Put the layers before it into its backbone and train it "
+                "itself, or freeze it by trainable = False."
+            )
 
-    def _feature_scale_loss(self, labels, logits, sample_weight, target_cosine):
+    def _batch(self, inputs, outputs, training):
+        """Return the batch that the outputs belong to."""
+        batch = _batch_of(outputs)
+        if batch is None and not training and inputs is not None:
+            # Evaluation gives the same embeddings again: Keras asks so when it builds a model.
+            batch = _Batch(self.backbone(inputs, training=False))
+        if batch is None:
+            raise ValueError(
+                f"{type(self).__name__}.compute_loss needs the embeddings, and they belong to the "
+                "tensor that the model returned. Hand over that tensor itself: "
+                "y_pred = model(x, training=True), then model.compute_loss(x, y, y_pred)."
+            )
+        return batch
+
+    def _feature_scale_loss(self, batch, labels, logits, sample_weight, target_cosine):
         """Return the cross-entropy with |x| target_cosine(cos theta_y) as the target's logit."""
         if self.loss is not None:
             raise ValueError(
                 f"{type(self).__name__} brings its own loss: compile it without one, as in "
                 'model.compile("adam", metrics=["accuracy"]).'
             )
-        squared = ops.sum(ops.square(self._take_embeddings()), axis=-1)
+        index, _ = class_index(labels, logits)
+        squared = ops.sum(ops.square(ops.cast(batch.embeddings, "float32")), axis=-1)
         length = ops.sqrt(ops.maximum(squared, 1e-24))  # the root has no gradient at 0
-        labels = ops.reshape(labels, (-1, 1))
-        is_target = ops.arange(logits.shape[-1], dtype="int32") == ops.cast(labels, "int32")
+        is_target = ops.arange(logits.shape[-1], dtype="int32") == ops.expand_dims(index, -1)
         cosine = ops.sum(ops.where(is_target, logits, 0.0), axis=-1) / length
         own = ops.expand_dims(length * target_cosine(cosine), axis=-1)
         values = softmax_cross_entropy(labels, ops.where(is_target, own, logits))
-        return sum((ops.sum(extra) for extra in self.losses), _mean(labels, values, sample_weight))
+        # a mean over one, so that replicas share these, too
+        extras = [ops.reshape(ops.sum(extra), (1,)) for extra in self.losses]
+        return sum((_mean(e, e) for e in extras), _mean(labels, values, sample_weight))
+
+    def save(self, filepath, *args, **kwargs):
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"{filepath}: Keras writes this older format but could not load "
+                f"{type(self).__name__} from it. Save it as a .keras file."
+            )
+        return super().save(filepath, *args, **kwargs)
 
     def compute_output_shape(self, input_shape):
         return self.head.compute_output_shape(self.backbone.compute_output_shape(input_shape))
@@ -139,25 +199,31 @@ class CenterLossModel(_BackboneAndHead):
         )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        embeddings = self._take_embeddings()
-        labels = ops.cast(ops.reshape(y, (-1,)), "int32")
+        index, valid = class_index(y, y_pred)
+        batch = self._batch(x, y_pred, training)
         softmax_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         with keras.name_scope("label_is_no_class"):  # what the error shows that stops the program
-            away = embeddings - ops.take(self.centers, labels, axis=0)
+            centers = ops.take(self.centers, index, axis=0)
+        away = ops.cast(batch.embeddings, "float32") - centers
+        away = ops.where(ops.expand_dims(valid, axis=-1), away, math.nan)
         values = 0.5 * ops.sum(ops.square(away), axis=-1)
-        if training:
-            self._move_centers(ops.stop_gradient(away), labels, sample_weight)
-        return softmax_loss + self.weight * _mean(labels, values, sample_weight)
+        if training and not batch.counted:
+            batch.counted = True
+            self._move_centers(ops.stop_gradient(away), index, valid, sample_weight)
+        softmax_loss = ops.cast(softmax_loss, "float32")
+        return softmax_loss + self.weight * _mean(y, values, sample_weight)
 
-    def _move_centers(self, away, labels, sample_weight):
+    def _move_centers(self, away, index, valid, sample_weight):
         """Move each centre by alpha / (1 + n) times the sum of its samples' x - c."""
-        counts = ops.ones_like(away[:, 0])
+        counts = ops.cast(valid, "float32")
         if sample_weight is not None:
-            counts = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+            counts = counts * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        # What is NaN, because its label is no class, moves nothing.
+        away = ops.where(ops.expand_dims(valid, axis=-1), away * counts[:, None], 0.0)
         classes = self.centers.shape[0]
         # 1 / (1 + n) is not linear in n, so replicas add up the sums and counts, not the steps.
-        sums = _sum_over_replicas(ops.segment_sum(away * counts[:, None], labels, classes))
-        counts = _sum_over_replicas(ops.segment_sum(counts, labels, classes))
+        sums = _sum_over_replicas(ops.segment_sum(away, index, classes))
+        counts = _sum_over_replicas(ops.segment_sum(counts, index, classes))
         self.centers.assign(self.centers + self.alpha * sums / (1.0 + counts[:, None]))
 
     def get_config(self):
@@ -195,7 +261,8 @@ class FeatureScaleMarginModel(_BackboneAndHead):
         def target_cosine(cosine):
             return margin_logit(cosine, self.m1, self.m2, self.m3)
 
-        return self._feature_scale_loss(y, y_pred, sample_weight, target_cosine)
+        batch = self._batch(x, y_pred, training)
+        return self._feature_scale_loss(batch, y, y_pred, sample_weight, target_cosine)
 
     def get_config(self):
         return {
@@ -272,13 +339,15 @@ class AnnealedSphereFace(_BackboneAndHead):
         )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        now = ops.convert_to_tensor(self.annealing)
+        batch = self._batch(x, y_pred, training)
+        now = ops.copy(self.annealing)  # on PyTorch the graph would see what is assigned below
 
         def target_cosine(cosine):
             return (now * cosine + margin_logit(cosine, m1=self.margin)) / (1.0 + now)
 
-        loss = self._feature_scale_loss(y, y_pred, sample_weight, target_cosine)
-        if training:
+        loss = self._feature_scale_loss(batch, y, y_pred, sample_weight, target_cosine)
+        if training and not batch.counted:
+            batch.counted = True
             # first / (1 + decay * iteration): 1 / lambda grows by decay / first an iteration.
             growth = self.decay / self.first * _SPHEREFACE_ITERATIONS / self.training_steps
             self.annealing.assign(ops.maximum(self.last, now / (1.0 + growth * now)))
@@ -355,9 +424,8 @@ class PartialFCModel(_BackboneAndHead):
         return max(2, math.ceil(round(self.share * self.head.num_classes, 6)))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        embeddings = self._take_embeddings()
         if training and self.num_sampled < self.head.num_classes:
-            y, y_pred = self._sampled(embeddings, y, y_pred)
+            y, y_pred = self._sampled(self._batch(x, y_pred, training).embeddings, y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def _sampled(self, embeddings, labels, cosines):
@@ -368,19 +436,17 @@ class PartialFCModel(_BackboneAndHead):
         places = ops.minimum(places, self.num_sampled - 1)
         places = self._all_drawn(places, ops.take(columns, places) == index, valid)
         # A label that is no class stays one, so that the loss refuses it by its value.
-        places = ops.where(valid, places, ops.where(index < 0, index, index + self.num_sampled))
-        embeddings = finite(embeddings)
-        unit = embeddings * inverse_length(embeddings, axis=-1)
+        places = ops.where(valid, places, self.num_sampled)
         # In code that is compiled nobody asks for the full cosines, so they are not computed.
-        return places, times_unit_columns(unit, ops.take(self.head.kernel, columns, axis=1))
+        drawn = ops.take(self.head.kernel, columns, axis=1)
+        return places, times_unit_columns(unit_rows(embeddings), drawn)
 
     def _draw(self, index):
         """Return S different classes in ascending order, those of the batch among them."""
         lots = keras.random.uniform((self.head.num_classes,), seed=self.seed_generator)
         with keras.name_scope("label_is_no_class"):
-            # Their lots are looked up first, so that a label that is no class is refused by its
-            # value here as in `lib.losses`: `take` counts negative indices from the end.
-            own = ops.take(lots, ops.where(index < 0, index - self.head.num_classes, index))
+            # Their lots are looked up first, so that a label that is no class is refused here.
+            own = ops.take(lots, index)
             # above all other lots, which are below 1
             lots = ops.scatter_update(lots, index[:, None], ops.maximum(own, 2.0))
         _, drawn = ops.top_k(lots, self.num_sampled, sorted=False)

@@ -1,9 +1,13 @@
 """What the tests of losses share: all losses with their margins, samples, gradients by backend."""
 
+import contextlib
+from unittest import mock
+
 import lib  # noqa: F401  (silences TensorFlow before keras imports it)
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 SCALES = (1.0, 4.0, 16.0, 30.0, 64.0, 128.0)
@@ -72,8 +76,38 @@ def edge_samples(classes=5):
     return labels, cosines
 
 
+def assert_refused(train, named, shown):
+    """A training step on what is no label or no embedding: each backend refuses it as it can.
+
+    Args:
+        train: runs the step and returns its loss.
+        named: what the error says that sees the value, on PyTorch.
+        shown: what TensorFlow's shows, which has compiled the step. JAX cannot stop: NaN.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        assert np.isnan(train())
+    else:
+        with pytest.raises(Exception, match=shown if backend == "tensorflow" else named):
+            train()
+
+
+def array(tensor):
+    """As a NumPy array, also where PyTorch follows its gradient."""
+    return ops.convert_to_numpy(tensor)
+
+
+def hidden_values():
+    """Where no tensor gives its values to whoever asks, as on a device that nobody waits for."""
+    return mock.patch.object(ops, "convert_to_numpy", side_effect=RuntimeError("not here"))
+
+
 def value_and_gradient(function, point, compiled=False):
-    """function(point) of shape (B,) and the gradient of its sum in point, as NumPy arrays."""
+    """function(point) of shape (B,) and the gradient of its sum in point, as NumPy arrays.
+
+    Compiled: by XLA, where no value can be looked at. On PyTorch there is no XLA, but there are
+    devices that nobody waits for.
+    """
     point = ops.convert_to_tensor(point)
     if keras.backend.backend() == "jax":
         import jax
@@ -83,6 +117,12 @@ def value_and_gradient(function, point, compiled=False):
             return values, pull(ops.ones_like(values))[0]
 
         result = (jax.jit(both) if compiled else both)(point)
+    elif keras.backend.backend() == "torch":
+        point = point.detach().clone().requires_grad_()
+        with hidden_values() if compiled else contextlib.nullcontext():
+            values = function(point)
+        values.sum().backward()
+        result = values, point.grad
     else:
         import tensorflow as tf
 
@@ -93,7 +133,7 @@ def value_and_gradient(function, point, compiled=False):
             return values, tape.gradient(values, x)
 
         result = (tf.function(both, jit_compile=True) if compiled else both)(point)
-    return tuple(ops.convert_to_numpy(part) for part in result)
+    return tuple(array(part) for part in result)
 
 
 def loss_and_gradient(loss, labels, cosines, compiled=False):

@@ -4,12 +4,14 @@ import lib  # noqa: F401
 import reference
 from lib import losses
 from lib.layers import CosineHead, ModifiedSoftmaxHead
-from loss_cases import GRADIENT_BOUND, loss_and_gradient, samples, value_and_gradient
+from loss_cases import GRADIENT_BOUND, array, loss_and_gradient, samples, value_and_gradient
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+
+pytestmark = pytest.mark.backends
 
 SCALES = (1.0, 16.0, 64.0)
 # Through the trigonometry, not past it: so small that nothing but rounding is left of it.
@@ -126,7 +128,7 @@ def test_cosine_head_is_modified_softmax_head_on_unit_embeddings():
     for head in (cosine, modified):
         head.build((None, 8))
     modified.kernel.assign(cosine.kernel)
-    np.testing.assert_allclose(cosine(embeddings), modified(embeddings), atol=1e-6)
+    np.testing.assert_allclose(array(cosine(embeddings)), array(modified(embeddings)), atol=1e-6)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5])

@@ -6,12 +6,14 @@ import reference
 from lib import layers
 from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
 from lib.losses import ArcFaceLoss
-from loss_cases import value_and_gradient
+from loss_cases import array, value_and_gradient
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+
+pytestmark = pytest.mark.backends
 
 HEADS = (CosineHead, ModifiedSoftmaxHead)
 
@@ -30,7 +32,7 @@ def test_zero_vectors_have_logit_zero_also_without_a_cosine():
     head.kernel.assign(kernel)
     embeddings = np.float32([[0, 0, 0, 0], [1, 2, 3, 4]])
     values, gradient = value_and_gradient(lambda x: ops.sum(head(x), axis=-1), embeddings)
-    outputs = ops.convert_to_numpy(head(embeddings))
+    outputs = array(head(embeddings))
     assert np.all(outputs[0] == 0)
     assert np.all(outputs[:, 1] == 0)
     assert np.isfinite(gradient).all()
@@ -41,9 +43,9 @@ def test_cosines_do_not_depend_on_lengths(length):
     rng = np.random.default_rng(0)
     head = CosineHead(5)
     embeddings = rng.standard_normal((20, 6)).astype("float32")
-    expected = ops.convert_to_numpy(head(embeddings))
+    expected = array(head(embeddings))
     head.kernel.assign(head.kernel.numpy() * np.float32(length))
-    np.testing.assert_allclose(head(embeddings * np.float32(length)), expected, atol=1e-6)
+    np.testing.assert_allclose(array(head(embeddings * np.float32(length))), expected, atol=1e-6)
     assert np.abs(expected).max() <= 1 + 1e-6
 
 
@@ -68,7 +70,7 @@ def test_heads_stay_in_float32_under_mixed_precision(policy, head_type):
         symbolic = head(keras.Input((4,)))
         assert symbolic.dtype == "float32"
         # a float16 square of 300 would be infinite
-        assert np.isfinite(ops.convert_to_numpy(head(low * 300))).all()
+        assert np.isfinite(array(head(low * 300))).all()
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -97,12 +99,12 @@ def test_a_head_is_made_again_from_its_config(head_type):
 def test_a_dense_kernel_carries_over():
     dense, head = keras.layers.Dense(4, use_bias=False), CosineHead(4)
     embeddings = np.random.default_rng(0).standard_normal((9, 3)).astype("float32")
-    logits = ops.convert_to_numpy(dense(embeddings))
+    logits = array(dense(embeddings))
     head.build((None, 3))
     head.kernel.assign(dense.kernel)
     kernel = dense.kernel.numpy()
     lengths = np.linalg.norm(embeddings, axis=1)[:, None] * np.linalg.norm(kernel, axis=0)
-    np.testing.assert_allclose(head(embeddings), logits / lengths, atol=1e-6)
+    np.testing.assert_allclose(array(head(embeddings)), logits / lengths, atol=1e-6)
 
 
 @pytest.mark.parametrize("head_type", HEADS)
@@ -136,11 +138,11 @@ FEW = np.random.default_rng(0).standard_normal((12, 3)).astype("float32")
 
 def test_the_nearest_direction_counts():
     head = SubCenterHead(4, centers=3)
-    outputs = np.asarray(head(FEW))
+    outputs = array(head(FEW))
     kernel = head.weights[0].numpy()
     expected = reference.cosine_head(FEW, kernel).reshape(12, 4, 3)
     np.testing.assert_allclose(outputs, expected.max(axis=2), atol=1e-6)
-    np.testing.assert_allclose(np.asarray(head.all_cosines(FEW)), expected, atol=1e-6)
+    np.testing.assert_allclose(array(head.all_cosines(FEW)), expected, atol=1e-6)
 
 
 def test_one_direction_is_a_cosine_head():
@@ -148,7 +150,7 @@ def test_one_direction_is_a_cosine_head():
     head.build((None, 3))
     plain.build((None, 3))
     plain.kernel.assign(head.weights[0])
-    np.testing.assert_array_equal(head(FEW), plain(FEW))
+    np.testing.assert_array_equal(array(head(FEW)), array(plain(FEW)))
 
 
 def test_only_the_nearest_direction_learns():
@@ -156,7 +158,7 @@ def test_only_the_nearest_direction_learns():
     model = keras.Sequential([keras.Input((3,)), head])
     model.compile(keras.optimizers.SGD(0.1), loss=ArcFaceLoss(0.3, 8))
     before = head.weights[0].numpy()
-    near = np.asarray(head.all_cosines(FEW[:1]))[0].argmax(axis=1)
+    near = array(head.all_cosines(FEW[:1]))[0].argmax(axis=1)
     model.train_on_batch(FEW[:1], np.array([0]))
     moved = np.any(head.weights[0].numpy() != before, axis=0).reshape(2, 3)
     np.testing.assert_array_equal(moved, np.arange(3) == near[:, None])

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
+pytestmark = pytest.mark.backends
+
 
 @pytest.mark.parametrize("check", loss_checks.ALL_LOSS_CHECKS, ids=lambda check: check.__name__)
 def test_losses(check):
@@ -46,6 +48,7 @@ def test_the_reference_has_the_gradient_of_its_own_values():
         np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.tensorflow
 def test_trigonometry_is_for_the_target_alone():
     """O(batch) of it, and no second array of (batch, classes) beside the cosines to mask with."""
     import tensorflow as tf
@@ -72,6 +75,7 @@ def test_trigonometry_is_for_the_target_alone():
     assert not {"OneHot", "Acos", "Equal"} & {kind for kind, ranks in kinds.items() if 2 in ranks}
 
 
+@pytest.mark.tensorflow
 def test_second_derivatives_too():
     """The closed-form gradients of head and loss can themselves be differentiated."""
     import tensorflow as tf

@@ -20,6 +20,8 @@ import keras
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.backends
+
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((24, 5)).astype("float32")
 Y = np.array([0, 1, 2, 2, 2, 3] * 4)
