@@ -9,6 +9,8 @@ import weakref
 
 import keras
 from keras import ops
+from keras.src.backend.common import global_state
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from .layers import (
     PACKAGE,
@@ -50,6 +52,21 @@ def _batch_of(outputs):
     return getattr(outputs, "_batch", None) or _BATCHES.get(id(outputs))
 
 
+def _part_of_another(layer):
+    """Whether a layer is being called by a model that asks its own loss and never the layer's.
+
+    A training step on JAX runs only the `call` of its model, in a scope without state. So a layer
+    that was called in full in such a scope is a part of some model, and nobody can say of which.
+    """
+    context = global_state.get_global_attribute("current_call_ctx")
+    if context is None:
+        return False
+    outer = context.entry_layer
+    if outer is layer:
+        return in_stateless_scope()
+    return getattr(type(outer), "compute_loss", None) is keras.Model.compute_loss
+
+
 class _BackboneAndHead(keras.Model):
     """Logits = head(backbone(inputs)), and the embeddings for `compute_loss`.
 
@@ -75,23 +92,16 @@ class _BackboneAndHead(keras.Model):
                 layer.build(shape)
 
     def call(self, inputs, training=None):
-        if training:
-            self._refuse_training_by_another()
+        if training and self.trainable and _part_of_another(self):
+            raise ValueError(
+                f"{type(self).__name__} has a loss of its own, which is lost where another model "
+                "is trained around it. Put the layers before it into its backbone and train it "
+                "itself, or freeze it by trainable = False."
+            )
         embeddings = self.backbone(inputs, training=training)
         outputs = self.head(embeddings)
         _remember(outputs, _Batch(embeddings))
         return outputs
-
-    def _refuse_training_by_another(self):
-        """Refuse to be trained as a part of a model that asks its own loss and never this one."""
-        outer = self._get_call_context().entry_layer
-        own_loss = getattr(type(outer), "compute_loss", None) is not keras.Model.compute_loss
-        if self.trainable and outer is not self and not own_loss:
-            raise ValueError(
-                f"{type(self).__name__} has a loss of its own, which is lost where {outer.name!r} "
-                "is trained around it. Put the layers before it into its backbone and train it "
-                "itself, or freeze it by trainable = False."
-            )
 
     def _batch(self, inputs, outputs, training):
         """Return the batch that the outputs belong to."""
@@ -218,8 +228,9 @@ class CenterLossModel(_BackboneAndHead):
         counts = ops.cast(valid, "float32")
         if sample_weight is not None:
             counts = counts * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-        # What is NaN, because its label is no class, moves nothing.
+        # A label that is no class moves nothing.
         away = ops.where(ops.expand_dims(valid, axis=-1), away * counts[:, None], 0.0)
+        index = ops.where(valid, index, 0)
         classes = self.centers.shape[0]
         # 1 / (1 + n) is not linear in n, so replicas add up the sums and counts, not the steps.
         sums = _sum_over_replicas(ops.segment_sum(away, index, classes))
@@ -433,7 +444,8 @@ class PartialFCModel(_BackboneAndHead):
         index, valid = class_index(labels, cosines)
         columns = self._draw(index)
         places = ops.searchsorted(columns, ops.where(valid, index, 0))
-        places = ops.minimum(places, self.num_sampled - 1)
+        # in JAX's int32 also where floatx is bfloat16
+        places = ops.cast(ops.minimum(places, self.num_sampled - 1), "int32")
         places = self._all_drawn(places, ops.take(columns, places) == index, valid)
         # A label that is no class stays one, so that the loss refuses it by its value.
         places = ops.where(valid, places, self.num_sampled)

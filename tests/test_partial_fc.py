@@ -62,7 +62,7 @@ def test_share_one_is_the_full_step(loss):
     losses = [model.fit(X, Y, epochs=3, verbose=0).history["loss"] for model in (full, partial)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
     for weight, twin in zip(full.weights, partial.weights, strict=True):
-        np.testing.assert_allclose(twin.numpy(), weight.numpy(), atol=1e-6)
+        np.testing.assert_allclose(twin.numpy(), weight.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize(
