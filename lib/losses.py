@@ -137,7 +137,7 @@ def _sine(cosine):
     return ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
 
 
-def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
+def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
     """Return the cross-entropy of the margin logits, with its gradient in closed form.
 
     With o = log sum exp of the other classes' logits, the loss is log(1 + exp(o - z_y)) and the
@@ -146,7 +146,10 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
 
     Automatic differentiation gives the same gradient but passes over (batch, classes) several
     times more; the trigonometry is for the target alone either way.
+
+    Label smoothing adds to the loss how far the target's logit is above the mean of all.
     """
+    classes = cosines.shape[-1]
     places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
 
     @ops.custom_gradient
@@ -165,9 +168,17 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale):
             missing = scale * upstream * ops.sigmoid(ahead)  # what the others share, s (1 - p_y)
             of_others = exps * ops.expand_dims(missing / total, axis=-1)
             slope = ops.cast(_margin_slope(target, m1, m2), "float32")
+            if smoothing:
+                lifted = scale * smoothing * upstream
+                of_others = of_others - ops.expand_dims(lifted, axis=-1) / classes
+                missing = missing - lifted * (1.0 - 1.0 / classes)
             return ops.scatter_update(of_others, places, -missing * slope)
 
-        return ops.softplus(ahead), gradient
+        value = ops.softplus(ahead)
+        if smoothing:
+            away = scale * (ops.sum(cosines, axis=-1) - ops.cast(target, "float32"))
+            value = value + smoothing * (own - (own + away) / classes)
+        return value, gradient
 
     return loss_of(cosines)
 
@@ -186,6 +197,7 @@ class MarginLoss(keras.losses.Loss):
         scale: s, the length given to all embeddings, > 0.
         reduction: as in every Keras loss; "sum_over_batch_size" is the mean.
         name: name of the loss.
+        label_smoothing: the share of the target that is spread evenly over all classes, in [0, 1).
 
     Call arguments:
         labels: class indices, shape (batch,) or (batch, 1), any integer dtype or float32.
@@ -210,17 +222,25 @@ class MarginLoss(keras.losses.Loss):
         scale=64.0,
         reduction="sum_over_batch_size",
         name="margin_loss",
+        label_smoothing=0.0,
     ):
         # float32 also where keras.config.floatx() is less: see the module's docstring.
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.m1, self.m2, self.m3 = checked_margins(m1, m2, m3)
         self.scale = checked_scale(scale)
+        self.label_smoothing = number("label_smoothing", label_smoothing)
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                "label_smoothing is a share of the target and must lie in [0, 1), got "
+                f"{label_smoothing}; 0.1 is common."
+            )
 
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
         index, valid = class_index(labels, cosines)
         valid = ops.logical_and(valid, _is_cosine(_pick(cosines, index)))
-        loss = _margin_cross_entropy(cosines, index, self.m1, self.m2, self.m3, self.scale)
+        margins = (self.m1, self.m2, self.m3)
+        loss = _margin_cross_entropy(cosines, index, *margins, self.scale, self.label_smoothing)
         return ops.where(valid, loss, math.nan)
 
     def get_config(self):
@@ -233,11 +253,17 @@ class NormFaceLoss(MarginLoss):
 
     Args:
         scale: s, > 0; the paper prefers a learned one and names 20 or 30 for a fixed one.
-        reduction, name: as in `MarginLoss`.
+        reduction, name, label_smoothing: as in `MarginLoss`.
     """
 
-    def __init__(self, scale, reduction="sum_over_batch_size", name="normface_loss"):
-        super().__init__(scale=scale, reduction=reduction, name=name)
+    def __init__(
+        self,
+        scale,
+        reduction="sum_over_batch_size",
+        name="normface_loss",
+        label_smoothing=0.0,
+    ):
+        super().__init__(1.0, 0.0, 0.0, scale, reduction, name, label_smoothing)
 
     def get_config(self):
         return _config(self, "scale")
@@ -252,13 +278,18 @@ class SphereFaceLoss(MarginLoss):
     Args:
         margin: m, a factor >= 1 without a unit, whole or not.
         scale: s, > 0.
-        reduction, name: as in `MarginLoss`.
+        reduction, name, label_smoothing: as in `MarginLoss`.
     """
 
     def __init__(
-        self, margin=4, scale=64.0, reduction="sum_over_batch_size", name="sphereface_loss"
+        self,
+        margin=4,
+        scale=64.0,
+        reduction="sum_over_batch_size",
+        name="sphereface_loss",
+        label_smoothing=0.0,
     ):
-        super().__init__(m1=margin, scale=scale, reduction=reduction, name=name)
+        super().__init__(margin, 0.0, 0.0, scale, reduction, name, label_smoothing)
         self.margin = self.m1
 
     def get_config(self):
@@ -272,13 +303,18 @@ class CosFaceLoss(MarginLoss):
     Args:
         margin: m, a difference of cosines in [0, 2].
         scale: s, > 0.
-        reduction, name: as in `MarginLoss`.
+        reduction, name, label_smoothing: as in `MarginLoss`.
     """
 
     def __init__(
-        self, margin=0.35, scale=64.0, reduction="sum_over_batch_size", name="cosface_loss"
+        self,
+        margin=0.35,
+        scale=64.0,
+        reduction="sum_over_batch_size",
+        name="cosface_loss",
+        label_smoothing=0.0,
     ):
-        super().__init__(m3=margin, scale=scale, reduction=reduction, name=name)
+        super().__init__(1.0, 0.0, margin, scale, reduction, name, label_smoothing)
         self.margin = self.m3
 
     def get_config(self):
@@ -294,13 +330,18 @@ class ArcFaceLoss(MarginLoss):
     Args:
         margin: m, in radians, in [0, pi/2]; 0.5 is 28.6 degrees.
         scale: s, > 0.
-        reduction, name: as in `MarginLoss`.
+        reduction, name, label_smoothing: as in `MarginLoss`.
     """
 
     def __init__(
-        self, margin=0.5, scale=64.0, reduction="sum_over_batch_size", name="arcface_loss"
+        self,
+        margin=0.5,
+        scale=64.0,
+        reduction="sum_over_batch_size",
+        name="arcface_loss",
+        label_smoothing=0.0,
     ):
-        super().__init__(m2=margin, scale=scale, reduction=reduction, name=name)
+        super().__init__(1.0, margin, 0.0, scale, reduction, name, label_smoothing)
         self.margin = self.m2
 
     def get_config(self):
@@ -312,7 +353,8 @@ class CombinedMarginLoss(MarginLoss):
     """All three margins: cos(m1 * theta + m2) - m3, ArcFace (Deng et al., CVPR 2019), eq. 4.
 
     Args:
-        m1, m2, m3, scale, reduction, name: as in `MarginLoss`; the margins have no default.
+        m1, m2, m3, scale, reduction, name, label_smoothing: as in `MarginLoss`; the margins have
+            no default.
     """
 
     def __init__(
@@ -323,14 +365,15 @@ class CombinedMarginLoss(MarginLoss):
         scale=64.0,
         reduction="sum_over_batch_size",
         name="combined_margin_loss",
+        label_smoothing=0.0,
     ):
-        super().__init__(m1, m2, m3, scale, reduction, name)
+        super().__init__(m1, m2, m3, scale, reduction, name, label_smoothing)
 
 
 def _config(loss, *arguments):
     """Return the arguments of a loss as its `get_config` has them."""
     config = keras.losses.Loss.get_config(loss)
-    return {**config, **{name: getattr(loss, name) for name in arguments}}
+    return {**config, **{name: getattr(loss, name) for name in (*arguments, "label_smoothing")}}
 
 
 def checked_margins(m1, m2, m3):

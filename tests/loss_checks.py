@@ -257,6 +257,32 @@ def check_reduction_and_weights(losses):
     np.testing.assert_allclose(low, each.mean(), rtol=0.02)
 
 
+def check_label_smoothing(losses, names=tuple(CASES)[::3], share=0.1):
+    """The cross-entropy with a target of which a share lies evenly on all classes."""
+    for number, name in enumerate(names):
+        build, (m1, m2, m3) = CASES[name]
+        labels, cosines = samples(number, 300)
+        rows, target = np.arange(len(labels)), cosines[np.arange(len(labels)), labels]
+        logits = 16 * cosines.astype("float64")
+        logits[rows, labels] = 16 * reference.margin_logit(target, m1, m2, m3)
+        wanted = np.full(logits.shape, share / logits.shape[1])
+        wanted[rows, labels] += 1 - share
+        log_sum_exp = np.log(np.exp(logits - 99).sum(axis=1)) + 99
+        slopes = 16 * (reference.softmax(logits) - wanted)
+        slopes[rows, labels] *= reference.margin_slope(target, m1, m2)
+        plain = build(losses, 16.0)
+        loss = type(plain).from_config({**plain.get_config(), "label_smoothing": share})
+        assert loss.get_config()["label_smoothing"] == share
+        values, gradients = loss_and_gradient(loss, labels, cosines)
+        expected = log_sum_exp - (wanted * logits).sum(axis=1)
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=5e-6 * 16)
+        bound = 10 * GRADIENT_BOUND * np.abs(slopes).max(axis=1, keepdims=True)
+        assert np.all(np.abs(gradients - slopes) <= bound), name
+    for wrong in (-0.1, 1, 10, math.nan):
+        with pytest.raises(ValueError, match=r"label_smoothing.*\[0, 1\).*0\.1 is common"):
+            losses.ArcFaceLoss(label_smoothing=wrong)
+
+
 def check_poison(losses):
     """In compiled code that nothing can stop, a wrong label or cosine gives NaN, and only there."""
     labels = np.float32([-1, 1, 2, 0, 0.5, 0, math.nan, 1])
@@ -310,6 +336,7 @@ ALL_LOSS_CHECKS = [
     check_arguments,
     check_defaults_and_configs,
     check_reduction_and_weights,
+    check_label_smoothing,
     check_graph_labels,
     check_poison,
 ]

@@ -81,6 +81,41 @@ def test_sub_centres_are_made_again_from_their_config():
     assert again.compute_output_shape((None, 3)) == (None, 4)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "mixed_float16"])
+@pytest.mark.parametrize("head_type", [*HEADS, SubCenterHead])
+def test_a_head_of_any_dtype_computes_in_float32(dtype, head_type):
+    embeddings = np.random.default_rng(0).standard_normal((20, 6)).astype("float32")
+    embeddings = ops.convert_to_tensor(embeddings)  # Keras rounds a NumPy array on its way in
+    head = head_type(5, dtype=dtype)
+    outputs = head(embeddings)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
+    (kernel,) = head.weights
+    stored = "float32" if dtype == "mixed_float16" else dtype
+    assert keras.backend.standardize_dtype(kernel.dtype) == stored
+    expected = head_type(5)
+    expected.build((None, 6))
+    expected.weights[0].assign(ops.cast(kernel.value, "float32"))
+    np.testing.assert_array_equal(array(outputs), array(expected(embeddings)))
+    again = keras.layers.deserialize(keras.layers.serialize(head))
+    assert again.dtype_policy.name == dtype
+
+
+def test_a_regularizer_of_the_kernel_counts_and_changes_no_cosine():
+    head = CosineHead(5, kernel_regularizer=keras.regularizers.L2(0.1))
+    embeddings = np.random.default_rng(0).standard_normal((20, 6)).astype("float32")
+    model = keras.Sequential([keras.Input((6,)), head])
+    labels = np.arange(20) % 5
+    kernel = np.array(head.kernel.numpy(), "float64")
+    model.compile(keras.optimizers.SGD(0.1), loss=ArcFaceLoss(0.3, 8))
+    plain = reference.margin_loss(
+        labels, reference.cosine_head(embeddings, kernel), m2=0.3, scale=8
+    )
+    expected = plain[0].mean() + 0.1 * (kernel**2).sum()
+    assert model.evaluate(embeddings, labels, verbose=0) == pytest.approx(expected, rel=1e-5)
+    again = keras.layers.deserialize(keras.layers.serialize(head))
+    assert float(again.kernel_regularizer.l2) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("head_type", HEADS)
 def test_a_head_is_made_again_from_its_config(head_type):
     head = head_type(3, kernel_initializer="he_normal", name="own")
