@@ -129,6 +129,7 @@ class _NormalisedHead(keras.layers.Layer):
             shape=(input_shape[-1], self.num_classes),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
+            autocast=False,
         )
 
     def compute_output_shape(self, input_shape):
