@@ -244,7 +244,7 @@ class MarginLoss(keras.losses.Loss):
         return ops.where(valid, loss, math.nan)
 
     def get_config(self):
-        return _config(self, "m1", "m2", "m3", "scale")
+        return _config(self, "m1", "m2", "m3", "scale", "label_smoothing")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -266,7 +266,7 @@ class NormFaceLoss(MarginLoss):
         super().__init__(1.0, 0.0, 0.0, scale, reduction, name, label_smoothing)
 
     def get_config(self):
-        return _config(self, "scale")
+        return _config(self, "scale", "label_smoothing")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -293,7 +293,7 @@ class SphereFaceLoss(MarginLoss):
         self.margin = self.m1
 
     def get_config(self):
-        return _config(self, "margin", "scale")
+        return _config(self, "margin", "scale", "label_smoothing")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -318,7 +318,7 @@ class CosFaceLoss(MarginLoss):
         self.margin = self.m3
 
     def get_config(self):
-        return _config(self, "margin", "scale")
+        return _config(self, "margin", "scale", "label_smoothing")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -345,7 +345,7 @@ class ArcFaceLoss(MarginLoss):
         self.margin = self.m2
 
     def get_config(self):
-        return _config(self, "margin", "scale")
+        return _config(self, "margin", "scale", "label_smoothing")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -373,7 +373,7 @@ class CombinedMarginLoss(MarginLoss):
 def _config(loss, *arguments):
     """Return the arguments of a loss as its `get_config` has them."""
     config = keras.losses.Loss.get_config(loss)
-    return {**config, **{name: getattr(loss, name) for name in (*arguments, "label_smoothing")}}
+    return {**config, **{name: getattr(loss, name) for name in arguments}}
 
 
 def checked_margins(m1, m2, m3):
