@@ -365,10 +365,8 @@ def good_arguments(function):
     return {name: good for name, (good, _) in rows_of(function).items()}
 
 
-@pytest.fixture(autouse=True)
-def fresh_axes():
-    AX.clear()
-    AX_3D.clear()
+@pytest.fixture(autouse=True, scope="module")
+def nothing_is_left_behind():
     with plt.rc_context():
         yield
 
@@ -377,6 +375,8 @@ def fresh_axes():
 def test_good_input_is_taken(function):
     """Without which the next test would say nothing."""
     function(**good_arguments(function))
+    AX.clear()
+    AX_3D.clear()
 
 
 @pytest.mark.filterwarnings("error")

@@ -6,27 +6,11 @@ from types import SimpleNamespace
 from lib import evaluation, verification
 from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
 from lib.records import results
+from test_verification import clusters, directions
 
 import keras
 import numpy as np
 import pytest
-
-
-def directions(*degrees):
-    """Unit vectors in the plane."""
-    angle = np.radians(degrees)
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def clusters(seed=0, identities=12, images=5, dim=6, noise=0.9):
-    """Embeddings (float32) scattered about one random direction for each identity."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(identities), images)
-    centres = rng.standard_normal((identities, dim))
-    embeddings = centres[labels] + noise * rng.standard_normal((len(labels), dim))
-    order = rng.permutation(len(labels))
-    return embeddings[order].astype("float32"), labels[order]
-
 
 # --- angles and centres ---------------------------------------------------------------------------
 
@@ -66,14 +50,18 @@ def test_a_centre_is_the_mean_direction_and_long_embeddings_do_not_decide():
     np.testing.assert_allclose(centres, directions(20, 95), atol=1e-12)
 
 
-def test_a_class_without_embeddings_is_named():
-    with pytest.raises(ValueError, match="labels: no embedding of class 1, 3, so it has no centre"):
-        evaluation.class_centres(directions(0, 90), np.array([0, 2]), num_classes=4)
-
-
-def test_embeddings_that_cancel_out_are_named():
-    with pytest.raises(ValueError, match="embeddings: those of class 1 cancel out"):
-        evaluation.class_centres(directions(0, 10, 190), np.array([0, 1, 1]))
+@pytest.mark.parametrize(
+    ("labels", "degrees", "num_classes", "message"),
+    [
+        ([0, 2], (0, 90), 4, "labels: no embedding of class 1, 3, so it has no centre"),
+        # named without the memory for all of them
+        ([0, 10**9], (0, 90), None, r"class 1, 2, 3, 4, 5 and 1 more.*1,000,000,001\)"),
+        ([0, 1, 1], (0, 10, 190), None, "embeddings: those of class 1 cancel out"),
+    ],
+)
+def test_a_class_without_a_centre_is_named(labels, degrees, num_classes, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.class_centres(directions(*degrees), np.array(labels), num_classes=num_classes)
 
 
 # --- the scoreboard -------------------------------------------------------------------------------
@@ -151,11 +139,6 @@ def test_classes_too_close_for_float32_are_told_apart_by_every_score(apart):
     assert (ranks == 1).all()
 
 
-def test_a_gap_in_huge_labels_is_named_without_the_memory_for_all_of_them():
-    with pytest.raises(ValueError, match=r"class 1, 2, 3, 4, 5 and 1 more.*1,000,000,001\)"):
-        evaluation.class_centres(directions(0, 90), np.array([0, 10**9]))
-
-
 class WithBackbone(keras.Model):
     """A model whose first layer is not its backbone."""
 
@@ -177,6 +160,7 @@ def test_a_model_is_evaluated_by_its_backbone_and_its_output(wrap):
     head = keras.layers.Dense(4, use_bias=False)
     model = wrap(backbone, head)
     model(np.zeros((1, 28, 28, 1), dtype="float32"))
+    assert evaluation.backbone_of(model) is backbone
     backbone.set_weights([kernel])
     head.set_weights([weights])
     digits = SimpleNamespace(
@@ -225,11 +209,6 @@ def test_the_embedding_is_what_the_head_is_given(kind, head):
         expected = layer(expected)
     embeddings = evaluation.embed(evaluation.backbone_of(model), images)
     np.testing.assert_array_equal(embeddings, keras.ops.convert_to_numpy(expected))
-
-
-def test_the_backbone_of_a_sequential_of_two_is_its_first_layer():
-    backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    assert evaluation.backbone_of(keras.Sequential([backbone, CosineHead(5)])) is backbone
 
 
 def test_a_subclass_without_a_backbone_is_refused_in_words():
@@ -343,21 +322,15 @@ def row_of(shift):
 
 def test_the_scoreboard_table_tells_this_run_from_the_record():
     record = results.Record("title", {str(shift): row_of(shift) for shift in (0, 0.01, 0.02)})
-    table = evaluation.scoreboard_table({"softmax": BOARD, "ArcFace": record})
-    lines = repr(table).splitlines()
+    one_seed = results.Record("title", {"0": row_of(0)})
+    rows = {"softmax": BOARD, "ArcFace": record, "once": one_seed}
+    lines = repr(evaluation.scoreboard_table(rows)).splitlines()
     assert " ".join(lines[1].split()) == "softmax this run 0.951 0.940 7.0° 33.3° 0.061"
     assert "recorded, 3 seeds" in lines[2]
     assert "0.961 ± 0.010" in lines[2]
     assert "33.3 ± 0.0°" in lines[2]
-    assert len({len(line) for line in lines[:3]}) == 1, "the columns are aligned"
-
-
-def test_one_seed_has_no_spread():
-    record = results.Record("title", {"0": row_of(0)})
-    line = repr(evaluation.scoreboard_table({"ArcFace": record})).splitlines()[1]
-    assert "recorded, 1 seed " in line
-    assert "0.951" in line
-    assert "±" not in line
+    assert " ".join(lines[3].split()) == "once recorded, 1 seed 0.951 0.940 7.0° 33.3° 0.061"
+    assert len({len(line) for line in lines[:4]}) == 1, "the columns are aligned"
 
 
 def test_the_table_is_the_same_in_html_and_markdown():

@@ -39,6 +39,11 @@ def checks_of(path):
     return importlib.import_module(f"lib.checks.lesson_{path.name[:2]}")
 
 
+@pytest.fixture(autouse=True)
+def no_verdicts_from_other_tests(monkeypatch):
+    monkeypatch.setattr(course, "_last_verdicts", {})
+
+
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_stubs_are_not_started(path):
     verdicts = run([exercises.cut(source) for source in exercise_cells(path)], checks_of(path))
@@ -46,12 +51,14 @@ def test_stubs_are_not_started(path):
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_solutions_pass_and_use_every_self_check(path):
+def test_solutions_pass_and_each_self_check_knows_two_wrong_answers(path):
     checks = checks_of(path)
     verdicts = run(exercise_cells(path), checks)
     assert all(verdict.passed for verdict in verdicts.values()), verdicts
     defined = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
     assert set(verdicts) == defined
+    for name in defined:
+        assert len(WRONG_ANSWERS[f"{path.name[:2]} {name}"]) >= 2, name
 
 
 # --- wrong answers --------------------------------------------------------------------------------
@@ -642,14 +649,3 @@ def test_a_wrong_answer_gets_its_hint(check, hint, answer):
     assert verdict.state == "wrong"
     assert hint in verdict.message
     assert "your code stopped" not in verdict.message
-
-
-@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_every_self_check_knows_two_wrong_answers(path):
-    for name in run(exercise_cells(path), checks_of(path)):
-        assert len(WRONG_ANSWERS.get(f"{path.name[:2]} {name}", ())) >= 2, f"{path.stem}: {name}"
-
-
-@pytest.fixture(autouse=True)
-def no_verdicts_from_other_tests(monkeypatch):
-    monkeypatch.setattr(course, "_last_verdicts", {})

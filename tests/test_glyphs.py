@@ -78,16 +78,6 @@ def test_no_two_characters_look_the_same_in_any_face(everything):
         assert len(set(labels[faces == face])) == len(flat)
 
 
-def test_drawing_again_gives_the_same(both):
-    glyphs._all_glyphs.cache_clear()
-    again = glyphs.load_glyphs()
-    for part in ("train", "unseen"):
-        first, second = getattr(both, part), getattr(again, part)
-        assert first.characters == second.characters
-        for field in ("images", "labels", "faces"):
-            np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
-
-
 def test_images_show_the_character_as_pillow_draws_it(both):
     """An independent way through FreeType: eight times as large, on the same baseline, averaged."""
     part, folder = both.unseen, Path(matplotlib.get_data_path()) / "fonts" / "ttf"

@@ -114,13 +114,12 @@ def test_replicas_hold_everything_and_step_alike():
 
 
 @needs_jax
-@pytest.mark.parametrize("devices", [2, 8])
-def test_shards_hold_their_part_and_step_alike(devices):
-    result = one_step("shards", devices)
+def test_shards_hold_their_part_and_step_alike():
+    result = one_step("shards", 8)
     assert result["difference"] < 1e-5
     assert result["moved"] > 0.01
     assert result["kernel"] == [STEP_DIM, STEP_CLASSES]
-    assert result["kernel_held"] == result["momentum_held"] == [STEP_DIM, STEP_CLASSES // devices]
+    assert result["kernel_held"] == result["momentum_held"] == [STEP_DIM, STEP_CLASSES // 8]
 
 
 @needs_jax

@@ -273,12 +273,6 @@ def test_a_run_is_seeded_and_trains_on_its_own_classes_only(few_glyphs, monkeypa
     assert 0 <= row["train_accuracy"] <= 1
 
 
-def test_the_runs_leave_no_names_of_their_loops_behind():
-    data = (int, float, str, tuple, dict, runs.Run)
-    names = [name for name, value in vars(runs).items() if isinstance(value, data)]
-    assert [name for name in names if not (name.isupper() or name.startswith("__"))] == []
-
-
 def test_glyphs_and_digits_bring_their_own_data(monkeypatch):
     monkeypatch.setattr(runs, "load_glyphs", lambda: "glyphs")
     assert runs.RUNS["glyphs-softmax"].load_data("full") == "glyphs"

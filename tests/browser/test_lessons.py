@@ -56,14 +56,6 @@ def touch(lab, index):
     lab.wait_changed(before, index, share=0)
 
 
-@pytest.mark.parametrize("count", [1, 3, 12, 50])
-def test_all_lessons_get_their_turn_in_a_few_days(count):
-    lessons = list(range(12))
-    days = [in_turn(lessons, count, day) for day in range(-(-12 // count))]
-    assert all(0 < len(chosen) <= count for chosen in days)
-    assert sorted(sum(days, [])) == lessons
-
-
 @pytest.mark.parametrize(
     "path", NOTEBOOKS, ids=[str(path.relative_to(lab_page.NOTEBOOKS)) for path in NOTEBOOKS]
 )
