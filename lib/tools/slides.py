@@ -12,7 +12,7 @@ Slides, for each lesson of `notebooks/`, by a simple rule:
   {"slide_type": "skip"}` in their metadata.
 
 A handout has the texts, formulas, pictures and exercises of a lesson for printing, without code,
-and the quiz without its answers. Where a Chromium is installed, it is made a PDF as well.
+and the quiz without its answers.
 
 nbconvert makes the pages, by the templates in lib/tools/pages; formulas become MathML, which
 browsers draw themselves; reveal.js is the one in the package sphinx-revealjs.
@@ -34,7 +34,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from traitlets.config import Config
 
 from ..files import Problem, write_atomically
-from . import chromium, exercises, navigation
+from . import exercises, navigation
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"
@@ -294,17 +294,11 @@ def main(arguments=None):
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default: build")
     options = parser.parse_args(arguments)
     paths = options.notebooks or sorted(LESSONS.glob("[0-9]*.ipynb"))
-    browser = chromium.find_browser()
     for kind, make_page in (("slides", slide_page), ("handouts", handout_page)):
         folder = options.output.resolve() / kind
         for path in paths:
-            target = folder / f"{path.stem}.html"
-            write(make_page, path, target)
-            if kind == "handouts" and browser:
-                chromium.print_pdf(browser, target, target.with_suffix(".pdf"))
+            write(make_page, path, folder / f"{path.stem}.html")
         print(f"{len(paths)} {kind} in {folder}")
-    if not browser:
-        print("No PDF of the handouts: that takes Chromium or Chrome. Print the pages instead.")
 
 
 if __name__ == "__main__":
