@@ -17,6 +17,7 @@ from lib.tools import exercises, navigation, render
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +82,7 @@ def text_of(output):
 
 def parsed(cell):
     """The code of a cell as Python, its magics turned into calls as IPython does it."""
-    return ast.parse(exercises.python_of(cell.source))
+    return ast.parse(TransformerManager().transform_cell(cell.source))
 
 
 def headings(book):
