@@ -227,15 +227,6 @@ def small(book):
         yield f"is {size / 1000:.0f} kB; the limit is {MAX_BYTES // 1000} kB"
 
 
-def readable_ids(book):
-    ids = [cell.get("id") for cell in book.notebook.cells]
-    for cell_id in ids:
-        if not render.is_readable(cell_id):
-            yield f"the cell id {cell_id!r} is not readable"
-    for cell_id in sorted({cell_id for cell_id in ids if ids.count(cell_id) > 1}):
-        yield f"the cell id {cell_id!r} is there more than once"
-
-
 def title(book):
     first = [heading for heading in headings(book) if heading[0] == 1]
     if len(first) != 1 or first[0][2] != book.notebook.cells[0].id:
@@ -369,7 +360,7 @@ def solved(book):
         yield "does not call course.require_all_passed() in its last code cell"
 
 
-ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
+ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small)
 ANY += (imports_in_setup, links_lead_somewhere, finished)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
 LESSON = (*ANY, title, heading_order, opening, costs, navigable, quiz, claims, exercises_in_sync)
