@@ -42,12 +42,15 @@ SAVE ?=
 PY = "$(VENV)/bin/python"
 PYTEST = $(PY) -m pytest --durations=0 --durations-min=1
 
-# Any Python 3 that starts; bootstrap.py looks for one that suits, or says what is wrong.
-ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3 python3.13 python3.12 python3.11 python; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null && echo $$p && break; done))
-START = @python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then \
+# The first Python that suits, or one that says what is wrong. Each is really started: a version
+# manager leaves commands behind that only print an error.
+SUITS = import sys; from lib.tools import bootstrap; sys.exit(bootstrap.unfit())
+ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -B -c '$(SUITS)' 2>/dev/null && echo $$p && exit; done; echo python3))
+BOOTSTRAP = @python="$(ANY_PYTHON)"; if ! command -v "$$python" >/dev/null; then \
 	echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13." >&2; exit 1; \
-	fi; "$$python" -m lib.tools
+	fi; "$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python) \
+	$(if $(NAMED),$(if $(NEW),,--only-existing))
 
 # Nothing that runs here writes into the checkout, unless that is its purpose.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -63,7 +66,6 @@ help:
 # made into an environment by these four alone: for another command it may be mistyped.
 lab test test-browser lint: NEW = 1
 NAMED = $(filter-out file,$(origin VENV))
-BOOTSTRAP = $(START).bootstrap $(if $(PYTHON),--this-python) $(if $(NAMED),$(if $(NEW),,--only-existing))
 environment:
 	$(BOOTSTRAP) "$(VENV)" lessons
 environment-tests:

@@ -2,10 +2,10 @@
 
     python -m lib.tools.bootstrap [--this-python] [--only-existing] [VENV [LIST ...]]
 
-Any Python from 3.6 on can start it: where it does not suit, another one on the PATH that does is
-looked for (not with --this-python). A LIST is what has to be there: lessons, tests or lint. A file
-in the environment, the stamp, says what was installed, so that a second call returns at once and
-an interrupted one is repaired. uv installs; where it cannot, pip does the same.
+Any Python from 3.6 on can start it, if only to read that it does not suit. A LIST is what has to be
+there: lessons, tests or lint. A file in the environment, the stamp, says what was installed, so
+that a second call returns at once and an interrupted one is repaired. uv installs; where it cannot,
+pip does the same. With --this-python, an environment of another Python is made anew.
 """
 
 import argparse
@@ -44,8 +44,7 @@ SAME_IN_UV = {
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
-    "timeout": "UV_HTTP_TIMEOUT",
-    "default-timeout": "UV_HTTP_TIMEOUT",
+    "no-index": "UV_OFFLINE",
 }
 NOT_IN_UV = ("client-cert", "keyring-provider", "proxy", "trusted-host")
 
@@ -84,20 +83,6 @@ def unfit(version=None, bits64=sys.maxsize > 2**32, system=HERE):
             f"{sys.executable} has no venv module. On Debian or Ubuntu: sudo apt install "
             f"python{dotted(version)}-venv; or name another: make ... PYTHON=/path/to/python3.12"
         )
-    return None
-
-
-def find_python():
-    """The first command on the PATH that starts a Python which suits, or None.
-
-    Each is really started: a version manager leaves commands behind that only print an error.
-    """
-    probe = "import sys; from lib.tools import bootstrap; sys.exit(bootstrap.unfit())"
-    quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
-    for name in ("python3.13", "python3.12", "python3.11", "python3", "python"):
-        path = shutil.which(name)
-        if path and subprocess.call([path, "-B", "-c", probe], cwd=ROOT, **quiet) == 0:
-            return path
     return None
 
 
@@ -205,26 +190,21 @@ def empty(folder, keep=()):
 # --- installing -----------------------------------------------------------------------------------
 
 
-def uv_settings(configuration):
-    """What tells uv to take packages from where pip would.
+def uv_variables(configuration):
+    """What tells uv to take packages from where pip would; None where uv cannot do the same.
 
-    Args:
-        configuration: what `pip config list` prints.
-
-    Returns:
-        A list of options and a dictionary of variables; None where uv cannot do the same.
+    `configuration` is what `pip config list` prints.
     """
     pip = {}
     for section in ("global", "install", ":env:"):  # the later ones win
         found = re.findall(rf"^{section}\.([\w-]+)=(.*)$", configuration, re.MULTILINE)
         pip.update((name, ast.literal_eval(value)) for name, value in found)
-    if any(pip.get(name) for name in NOT_IN_UV):
+    if any(map(pip.get, NOT_IN_UV)):
         return None
-    for name, separator in (("extra-index-url", " "), ("find-links", ",")):
-        pip[name] = separator.join(pip.get(name, "").split())
-    no_index = pip.get("no-index", "").lower() in ("1", "true", "yes", "on")
-    variables = {uv: pip[name] for name, uv in SAME_IN_UV.items() if pip.get(name)}
-    return ["--no-index"] if no_index else [], variables
+    variables = {uv: " ".join(pip[name].split()) for name, uv in SAME_IN_UV.items() if name in pip}
+    if "find-links" in pip:
+        variables["UV_FIND_LINKS"] = ",".join(pip["find-links"].split())
+    return variables
 
 
 def run(command, venv, **more_variables):
@@ -274,13 +254,12 @@ def with_uv(venv, names):
         configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     except subprocess.CalledProcessError:  # an environment without pip
         return None
-    settings = uv_settings(configuration.decode(errors="replace"))
-    if settings is None or not with_pip(venv, ["uv"]):
+    variables = uv_variables(configuration.decode(errors="replace"))
+    if variables is None or not with_pip(venv, ["uv"]):
         return None
-    options, variables = settings
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
-    command += ["--index-strategy=unsafe-best-match", *options]
+    command.append("--index-strategy=unsafe-best-match")
     return run([*command, *requirements(venv, names)], venv, **variables) == 0
 
 
@@ -316,9 +295,9 @@ def install(venv, lists):
 
 
 def prepare(venv, lists, this_python, only_existing):
-    """Make `venv` ready for the lists; return the exit status."""
+    """Make `venv` ready for the lists."""
     if ready(venv, lists, dotted(sys.version_info) if this_python else None):
-        return 0
+        return
     if only_existing and not os.path.exists(venv_python(venv)):
         raise Problem(
             f"{venv} is no environment. Name the right folder, or make one there first: "
@@ -328,14 +307,9 @@ def prepare(venv, lists, this_python, only_existing):
     if unknown:
         raise Problem(f"there is no list {', '.join(unknown)}, but: {', '.join(LISTS)}")
     reason = unfit()
-    other = find_python() if reason and not this_python else None
-    if other:
-        command = [other, "-m", "lib.tools.bootstrap", "--this-python", venv, *lists]
-        return subprocess.call(command, cwd=ROOT)
     if reason:
         raise Problem(reason)
     install(venv, lists)
-    return 0
 
 
 def main(arguments=None):
@@ -345,12 +319,13 @@ def main(arguments=None):
     option = parser.add_argument
     option("venv", nargs="?", default=".venv", help="its folder (default: .venv)")
     option("lists", nargs="*", default=["lessons"], help=f"of {', '.join(LISTS)}")
-    option("--this-python", action="store_true", help="use the Python that runs this, no other")
+    option("--this-python", action="store_true", help="make one of another Python anew")
     option("--only-existing", action="store_true", help="make no environment where none is")
     options = parser.parse_args(arguments)
     venv = os.path.abspath(os.path.expanduser(options.venv))
     try:
-        return prepare(venv, options.lists, options.this_python, options.only_existing)
+        prepare(venv, options.lists, options.this_python, options.only_existing)
+        return 0
     except Problem as problem:
         message = str(problem)
     except OSError as error:
