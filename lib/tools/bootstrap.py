@@ -30,12 +30,11 @@ STAMP = "course-environment.json"
 OLDEST, NEWEST = (3, 11), (3, 13)
 RANGE = "{}.{} to {}.{}".format(*OLDEST + NEWEST)
 
-# For each list: its lock, the one package of it that is wanted, if not all, and the GB to install
-# it on Linux. The downloads are on the disk until the installation ends.
+# For each list: its lock, and the one package of it that is wanted, if not all.
 LISTS = {
-    "lessons": ("requirements.lock", None, 3.6),
-    "tests": ("tests/requirements.lock", None, 0.8),
-    "lint": ("tests/requirements.lock", "ruff", 0.2),
+    "lessons": ("requirements.lock", None),
+    "tests": ("tests/requirements.lock", None),
+    "lint": ("tests/requirements.lock", "ruff"),
 }
 
 # Where packages come from, in pip's words, and the variable that tells uv the same.
@@ -48,8 +47,11 @@ SAME_IN_UV = {
 }
 NOT_IN_UV = ("client-cert", "keyring-provider", "proxy", "trusted-host")
 
-FAILED = "what was started above has failed. Mend what it names, then run the command again"
 ELSEWHERE = "choose another folder: make ... VENV=/path/to/folder"
+FAILED = (
+    "what was started above has failed. Mend what it names, then run the command again, or "
+    + ELSEWHERE
+)
 
 
 # --- which Python ---------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def installed_version(venv):
 
 def locked(name):
     """What is locked for a list, or for the one package of this name, as lines for pip."""
-    file, package, _ = LISTS.get(name, ("requirements.lock", name, 0))
+    file, package = LISTS.get(name, ("requirements.lock", name))
     with open(os.path.join(ROOT, file), encoding="utf-8") as lock:
         text = lock.read()
     return re.search(rf"^{package}==(.*\\\n)*.*\n", text, re.M).group() if package else text
@@ -143,7 +145,7 @@ def ready(venv, lists, version=None):
     )
 
 
-def start_folder(venv, needed):
+def start_folder(venv):
     """Bring the folder to where packages can be installed into it; return whether it is ours."""
     stamp, version = read_stamp(venv), dotted(sys.version_info)
     if stamp.get("created"):
@@ -160,21 +162,8 @@ def start_folder(venv, needed):
             f"{venv} is there already, is not an environment of Python {version} and was not made "
             f"by this command. Delete it, or {ELSEWHERE}"
         )
-    free = free_gb(venv)
-    if free < needed:
-        raise Problem(
-            f"{venv} needs about {needed:.1f} GB and its disk has {free:.1f} GB free. Free some, "
-            f"or {ELSEWHERE}"
-        )
     os.makedirs(venv, exist_ok=True)
     return True
-
-
-def free_gb(path):
-    """Free space where `path` is, or would be, in GB."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return shutil.disk_usage(path).free / 1e9
 
 
 def empty(folder, keep=()):
@@ -247,16 +236,16 @@ def with_pip(venv, names):
 
 
 def with_uv(venv, names):
-    """Let pip install the locked uv and that one the rest; whether it did, None if not tried."""
+    """Let pip install the locked uv and that one the rest; return whether it did."""
     make(venv)
     python = venv_python(venv)
     try:
         configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     except subprocess.CalledProcessError:  # an environment without pip
-        return None
+        return False
     variables = uv_variables(configuration.decode(errors="replace"))
     if variables is None or not with_pip(venv, ["uv"]):
-        return None
+        return False
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
     command.append("--index-strategy=unsafe-best-match")
@@ -267,19 +256,18 @@ def install(venv, lists):
     """Make the environment with this Python, and install what the lists lock."""
     began = time.time()
     lists = sorted({*lists, *read_stamp(venv).get("lists", {})} & set(LISTS))
-    needed = sum(LISTS[name][2] for name in lists)
-    created = start_folder(venv, needed)
+    created = start_folder(venv)
     before = read_stamp(venv)  # of what works already, if anything does
     print(
         f"Installing in {venv} (Python {dotted(sys.version_info)}) for: {', '.join(lists)}. The "
-        f"first time this\ntakes one to ten minutes and up to {needed:.1f} GB of the disk.",
+        "first time this\ntakes one to ten minutes and three to five GB of the disk.",
         flush=True,
     )
     write_stamp(venv, "installing", created, lists)
     done = with_uv(venv, lists)
     if not done:
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
-        if created and done is False and before.get("state") != "ready":
+        if created and before.get("state") != "ready":
             empty(venv, keep=(STAMP,))  # pip finds nothing half installed
         done = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)

@@ -90,7 +90,7 @@ class Lesson:
     titles: dict
     calls: dict
     setup: str  # what its solutions begin with
-    own: frozenset  # ids and sources of its code cells, exercises left out
+    own: frozenset  # ids and sources of its cells, exercises left out
 
 
 def read_course():
@@ -98,11 +98,11 @@ def read_course():
     lessons = {}
     for path in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
         given = nbformat.read(path.parents[1] / path.name, 4)
-        code = [cell.source for cell in code_of(nbformat.read(path, 4).cells)]
+        code = [cell.source for cell in read_code(path)]
         calls = {check_name(source): source for source in code if check_name(source)}
         checks = _checks(path.name[:2]).read_text(encoding="utf-8")
         titles = {name: title for title, name in re.findall(r'check\("(.*)"\)\ndef (\w+)', checks)}
-        own = [cell for cell in code_of(given.cells) if not exercises.is_exercise(cell)]
+        own = [cell for cell in given.cells if not exercises.is_exercise(cell)]
         known = {cell.id for cell in own} | {cell.source.strip() for cell in own}
         lessons[path.name[:2]] = Lesson(path.name[:2], titles, calls, code[0], frozenset(known))
     return lessons
@@ -118,10 +118,6 @@ def check_name(source):
     return found.group(1) if found else None
 
 
-def code_of(cells):
-    return [cell for cell in cells if cell.cell_type == "code"]
-
-
 def notebooks_in(folder):
     """The notebooks below a folder, without hidden files and what JupyterLab keeps aside."""
     for path in sorted(folder.rglob("*.ipynb")):
@@ -130,18 +126,19 @@ def notebooks_in(folder):
             yield path
 
 
-def read_cells(path):
-    """The cells of a handed-in notebook, of any version, valid or not: type, source and id.
+def read_code(path):
+    """The code cells of a handed-in notebook, of any version, valid or not: source and id.
 
     Raises:
         Problem: if the file cannot be read as a notebook.
     """
     try:
-        return [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
+        cells = [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
     except OSError as error:
         raise Problem(f"cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Problem("is damaged, or not a notebook") from None
+    return [cell for cell in cells if cell.cell_type == "code"]
 
 
 def read_cell(cell_type, source, id="", **_):
@@ -150,12 +147,12 @@ def read_cell(cell_type, source, id="", **_):
 
 
 def recognise(cells, lessons):
-    """The lesson that handed-in cells belong to: whose self-checks they import, or call most.
+    """The lesson that code cells belong to: whose self-checks they import, or call most.
 
     Raises:
         Problem: if they do neither.
     """
-    code = "\n".join(cell.source for cell in code_of(cells))
+    code = "\n".join(cell.source for cell in cells)
     called = set(re.findall(r"\bchecks\.(\w+)\(", code))
 
     def likeness(lesson):
@@ -171,21 +168,21 @@ def recognise(cells, lessons):
 # --- the notebook that is run ---------------------------------------------------------------------
 
 
-def assemble(cells, lesson):
+def assemble(code, lesson):
     """The course's setup, the student's cells with those that they need, and the self-checks.
 
-    The metadata say what a cell is: {"setup": true}, {"answer": true} or {"check": its name}.
+    The metadata say what a cell is: {"setup": true}, {"check": its name}, or nothing.
     """
-    code = code_of(cells)
-    needed = needed_cells(code, lesson)
-    last_call = {check_name(cell.source): place for place, cell in enumerate(code)}
     book = new_notebook()
     for source in (FIRST.format(root=str(ROOT), memory=MEMORY), lesson.setup):
         book.cells.append(new_code_cell(source, metadata={"setup": True}))
+    needed = needed_cells(code, lesson)
     for place, cell in enumerate(code):
-        if place in needed:
-            book.cells.append(new_code_cell(cell.source, metadata={"answer": True}))
-        book.cells += [_call(name, lesson) for name in lesson.calls if last_call.get(name) == place]
+        name = check_name(cell.source)
+        if name in lesson.calls:
+            book.cells.append(_call(name, lesson))
+        elif place in needed:
+            book.cells.append(new_code_cell(cell.source))
     book.cells += [_call(name, lesson) for name in lesson.calls]
     return book
 
@@ -205,7 +202,7 @@ def needed_cells(code, lesson):
     for place, cell in reversed(list(enumerate(code))):
         used, bound = names_of(cell.source)
         students = cell.id not in lesson.own and cell.source.strip() not in lesson.own
-        if check_name(cell.source) not in lesson.calls and (students or bound & wanted):
+        if students or bound & wanted:
             needed.add(place)
             wanted = (wanted - bound) | (used - given)
     return needed
@@ -248,10 +245,10 @@ def grade(path, folder, lessons, timeout=TIMEOUT):
     """The rows of one notebook; whatever is wrong with it ends up in them."""
     name, number = plain(str(path.relative_to(folder))), ""
     try:
-        cells = read_cells(path)
-        lesson = recognise(cells, lessons)
+        code = read_code(path)
+        lesson = recognise(code, lessons)
         number = lesson.number
-        verdicts = run(assemble(cells, lesson), lesson, timeout)
+        verdicts = run(assemble(code, lesson), lesson, timeout)
         return [Row(name, number, lesson.titles[n], *verdicts[n]) for n in lesson.calls]
     except Problem as problem:
         message = str(problem)
@@ -326,7 +323,7 @@ def verdicts_of(book, lesson):
             complaint = cell.metadata.get("broken") or failed or complaint
             continue
         state, message = _verdict(cell, lesson.titles[name], complaint)
-        if name not in verdicts or state == PASSED:
+        if state == PASSED or verdicts.get(name, [NOT_STARTED])[0] == NOT_STARTED:
             verdicts[name] = state, plain(message)
         complaint = ""
     return verdicts
