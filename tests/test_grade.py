@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 from lib.tools import grade
+from tiny_wheels import write_wheel
 
 import nbformat
 import pytest
@@ -411,32 +411,17 @@ def test_a_solved_notebook_passes_the_courses_own_checks(tmp_path):
     assert "0.1 is the probability" in wrong.message
 
 
-def test_editors_that_drop_ids_and_tags_do_no_harm(course):
-    raw = json.loads(nbformat.writes(answered(*LESSON)))
+def test_the_kernel_is_this_python_in_lesson_mode_and_an_answer_installs_nothing(course, tmp_path):
+    write_wheel(tmp_path, "brought_along")
+    target, wheel = tmp_path / "target", tmp_path / "brought_along-1.0-py3-none-any.whl"
+    number = f"import sys, os\ntwo = 2 * (sys.executable == {sys.executable!r})\n"
+    number += f"%pip install --no-deps --target {str(target)!r} {str(wheel)!r}"
+    function = "assert os.environ['COURSE_MODE'] == 'lesson'\n" + ANSWERS["function"]
+    raw = json.loads(nbformat.writes(answered(*LESSON, number=number, function=function)))
     raw["nbformat_minor"] = 0
-    for cell in raw["cells"]:
+    for cell in raw["cells"]:  # as some editors leave it
         del cell["id"]
         cell["source"] = "".join(cell["source"]) + "\ud800" * (cell["source"] == ["model = 1 / 0"])
     (course / "ada.ipynb").write_text(json.dumps(raw))
-    assert states(graded(course)) == ["passed", "passed"]
-
-
-def test_the_kernel_is_this_python_in_lesson_mode(course):
-    number = f"import sys, os\ntwo = 2 * (sys.executable == {sys.executable!r})"
-    function = "assert os.environ['COURSE_MODE'] == 'lesson'\n" + ANSWERS["function"]
-    nbformat.write(answered(number=number, function=function), course / "ada.ipynb")
-    assert states(graded(course)) == ["passed", "passed"]
-
-
-def test_an_answer_installs_nothing(course, tmp_path):
-    wheel = tmp_path / "brought_along-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("brought_along.py", "")
-        file.writestr("brought_along-1.dist-info/METADATA", "Name: brought-along\nVersion: 1\n")
-        file.writestr("brought_along-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-        file.writestr("brought_along-1.dist-info/RECORD", "")
-    target = tmp_path / "target"
-    number = f"%pip install --no-deps --target {str(target)!r} {str(wheel)!r}\ntwo = 2"
-    nbformat.write(answered(number=number), course / "ada.ipynb")
     assert states(graded(course)) == ["passed", "passed"]
     assert not list(target.rglob("brought_along*"))
