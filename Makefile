@@ -19,8 +19,7 @@
 ## make lock     resolve the lists of packages again      UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
 ##
-## Everywhere:   VENV=.venv           the folder of the environment; where there is none at a
-##                                    path that you name, only lab, lint and the tests make one
+## Everywhere:   VENV=.venv           the folder of the environment
 ##               PYTHON=python3.12    the Python to make it with
 
 VENV ?= .venv
@@ -49,8 +48,7 @@ ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3.13 python3.12 python3.11 py
 	$$p -B -c '$(SUITS)' 2>/dev/null && echo $$p && exit; done; echo python3))
 BOOTSTRAP = @python="$(ANY_PYTHON)"; if ! command -v "$$python" >/dev/null; then \
 	echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13." >&2; exit 1; \
-	fi; "$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python) \
-	$(if $(NAMED),$(if $(NEW),,--only-existing))
+	fi; "$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python)
 
 # Nothing that runs here writes into the checkout, unless that is its purpose.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -62,10 +60,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
 
-# What is installed is one of the lists of bootstrap.py, or several. A path that somebody names is
-# made into an environment by these four alone: for another command it may be mistyped.
-lab test test-browser lint: NEW = 1
-NAMED = $(filter-out file,$(origin VENV))
+# What is installed is one of the lists of bootstrap.py, or several.
 environment:
 	$(BOOTSTRAP) "$(VENV)" lessons
 environment-tests:

@@ -134,19 +134,6 @@ def test_exercises_come_behind_the_anchor_and_then_stay_in_sync():
     assert lesson == again
 
 
-def test_an_unchanged_cell_keeps_its_outputs_and_a_changed_one_does_not():
-    lesson = lesson_book()
-    exercises.sync(lesson, solutions_book())
-    output = nbformat.v4.new_output("stream", text="not started")
-    for cell in lesson.cells[3:5]:
-        cell.outputs = [output]
-    changed = solutions_book()
-    changed.cells[3].source = "check(half, 4)"
-    assert exercises.sync(lesson, changed)
-    assert lesson.cells[3].outputs == [output]
-    assert lesson.cells[4].outputs == []
-
-
 def test_exercises_follow_the_solutions_to_the_one_place_for_them():
     lesson, changed = lesson_book(), solutions_book()
     exercises.sync(lesson, changed)

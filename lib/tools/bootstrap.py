@@ -1,6 +1,6 @@
 """Make the course's environment, or see that it is there.
 
-    python -m lib.tools.bootstrap [--this-python] [--only-existing] [VENV [LIST ...]]
+    python -m lib.tools.bootstrap [--this-python] [VENV [LIST ...]]
 
 Any Python from 3.6 on can start it, if only to read that it does not suit. A LIST is what has to be
 there: lessons, tests or lint. A file in the environment, the stamp, says what was installed, so
@@ -282,15 +282,10 @@ def install(venv, lists):
 # --- the command ----------------------------------------------------------------------------------
 
 
-def prepare(venv, lists, this_python, only_existing):
+def prepare(venv, lists, this_python):
     """Make `venv` ready for the lists."""
     if ready(venv, lists, dotted(sys.version_info) if this_python else None):
         return
-    if only_existing and not os.path.exists(venv_python(venv)):
-        raise Problem(
-            f"{venv} is no environment. Name the right folder, or make one there first: "
-            f"make lab VENV={venv}"
-        )
     unknown = set(lists) - set(LISTS)
     if unknown:
         raise Problem(f"there is no list {', '.join(unknown)}, but: {', '.join(LISTS)}")
@@ -308,11 +303,10 @@ def main(arguments=None):
     option("venv", nargs="?", default=".venv", help="its folder (default: .venv)")
     option("lists", nargs="*", default=["lessons"], help=f"of {', '.join(LISTS)}")
     option("--this-python", action="store_true", help="make one of another Python anew")
-    option("--only-existing", action="store_true", help="make no environment where none is")
     options = parser.parse_args(arguments)
     venv = os.path.abspath(os.path.expanduser(options.venv))
     try:
-        prepare(venv, options.lists, options.this_python, options.only_existing)
+        prepare(venv, options.lists, options.this_python)
         return 0
     except Problem as problem:
         message = str(problem)

@@ -128,19 +128,12 @@ def download(requirements, name, version, folder, options=()):
 
 
 README = """\
-From softmax to ArcFace, for computers without a network
-
-This folder holds the course and all packages that it needs, for: {targets}.
-On each computer:
+From softmax to ArcFace, for computers without a network: {targets}
 
 1. Install Python {versions}, if it is not there. (Python itself is not in this folder: put its
    installer on the stick as well.)
-2. Run install.py with it. It copies the course into a new folder in your home and installs the
-   packages there: 3 GB, one to ten minutes.
-
-     Linux, macOS:   python3 install.py
-     Windows:        py install.py
-
+2. Run install.py with it; on Linux and macOS: python3 install.py, on Windows: py install.py
+   It copies the course into your home and installs the packages there, 3 GB, one to ten minutes.
 3. It says how to open the course. The stick is not needed any more.
 
 Run it again to repair or to finish an installation: notebooks that are there already are kept.

@@ -72,23 +72,17 @@ def stubs(solution):
 def sync(lesson, solution):
     """Bring the exercise cells of a lesson in line with its solutions; return whether it changed.
 
-    A cell that is still the same keeps its outputs.
-
     Raises:
         Problem: if there is no place for them in the lesson, or `cut` finds something wrong.
     """
-    before = lesson.cells
-    rest = [cell for cell in before if not is_exercise(cell)]
+    before = _without_outputs(lesson)
+    rest = [cell for cell in lesson.cells if not is_exercise(cell)]
     place = next((i for i, cell in enumerate(rest, 1) if cell.id == ANCHOR), None)
     if place is None:
         raise Problem(f"exercises: it has no cell with the id `{ANCHOR}` to put them behind")
-    present = {cell.id: cell for cell in before}
-    cells = [_known(cell, present.get(cell.id)) for cell in stubs(solution)]
-    lesson.cells = rest[:place] + cells + rest[place:]
-    return lesson.cells != before
+    lesson.cells = rest[:place] + stubs(solution) + rest[place:]
+    return _without_outputs(lesson) != before
 
 
-def _known(cell, old):
-    """The cell that the lesson has already, with its outputs, if it is still the same."""
-    keys = ("cell_type", "metadata", "source")
-    return old if old and all(old[key] == cell[key] for key in keys) else cell
+def _without_outputs(notebook):
+    return [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
