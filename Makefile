@@ -11,9 +11,7 @@
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
-## make budgets  measure every lesson, state its seconds and memory in the texts   NB=…
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
-## make repeat   run lessons again and under other arithmetic, and compare   NB=…
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12" OUT=dist/usb
@@ -21,8 +19,7 @@
 ## make lock     resolve the lists of packages again      UPGRADE=1   to the newest
 ## make clean    delete the environment and caches
 ##
-## Everywhere:   VENV=.venv           the folder of the environment; where there is none at a
-##                                    path that you name, only lab, lint and the tests make one
+## Everywhere:   VENV=.venv           the folder of the environment
 ##               PYTHON=python3.12    the Python to make it with
 
 VENV ?= .venv
@@ -44,28 +41,26 @@ SAVE ?=
 PY = "$(VENV)/bin/python"
 PYTEST = $(PY) -m pytest --durations=0 --durations-min=1
 
-# Any Python 3 that starts; bootstrap.py looks for one that suits, or says what is wrong.
-ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3 python3.13 python3.12 python3.11 python; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null && echo $$p && break; done))
-START = @python="$(ANY_PYTHON)"; if [ -z "$$python" ]; then \
+# The first Python that suits, or one that says what is wrong. Each is really started: a version
+# manager leaves commands behind that only print an error.
+SUITS = import sys; from lib.tools import bootstrap; sys.exit(bootstrap.unfit())
+ANY_PYTHON = $(or $(PYTHON),$(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -B -c '$(SUITS)' 2>/dev/null && echo $$p && exit; done; echo python3))
+BOOTSTRAP = @python="$(ANY_PYTHON)"; if ! command -v "$$python" >/dev/null; then \
 	echo "Python is not installed, or not on the PATH: install Python 3.11 to 3.13." >&2; exit 1; \
-	fi; "$$python" -m lib.tools
+	fi; "$$python" -m lib.tools.bootstrap $(if $(PYTHON),--this-python)
 
 # Nothing that runs here writes into the checkout, unless that is its purpose.
 export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .NOTPARALLEL:
-.PHONY: help environment environment-tests environment-lint lab test test-browser render pictures results data bench budgets versions repeat slides grade bundle lint lock clean
+.PHONY: help environment environment-tests environment-lint lab test test-browser render pictures results data bench versions slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
 
-# What is installed is one of the lists of bootstrap.py, or several. A path that somebody names is
-# made into an environment by these four alone: for another command it may be mistyped.
-lab test test-browser lint: NEW = 1
-NAMED = $(filter-out file,$(origin VENV))
-BOOTSTRAP = $(START).bootstrap $(if $(PYTHON),--this-python) $(if $(NAMED),$(if $(NEW),,--only-existing))
+# What is installed is one of the lists of bootstrap.py, or several.
 environment:
 	$(BOOTSTRAP) "$(VENV)" lessons
 environment-tests:
@@ -106,9 +101,6 @@ bench: environment
 	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
-budgets: environment-tests
-	@$(PY) -m lib.tools.budgets $(NB)
-
 # In an environment of its own, deleted at the end: releases by the lists, not by the locks.
 RESOLUTION_oldest = lowest-direct
 RESOLUTION_newest = highest
@@ -118,9 +110,6 @@ versions: environment
 	$(PY) -m uv pip install --python "$$folder/bin/python" --compile-bytecode \
 		--resolution $(RESOLUTION) -r requirements.txt -r tests/requirements.txt && \
 	"$$folder/bin/python" -m pytest --nbmake tests notebooks
-
-repeat: environment-tests
-	@$(PY) -m lib.tools.repeat $(NB)
 
 slides: environment
 	@$(PY) -m lib.tools.slides $(if $(OUT),--output "$(OUT)") $(NB)
@@ -135,8 +124,21 @@ lint: environment-lint
 	$(PY) -m ruff check --no-cache .
 	$(PY) -m ruff format --check --no-cache .
 
-lock:
-	$(START).lock $(if $(filter 1,$(UPGRADE)),--upgrade)
+# For all systems and Pythons of the course. What is locked already stays where it still fits.
+LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(if $(filter 1,$(UPGRADE)),--upgrade)
+lock: environment
+	$(LOCK) requirements.txt --output-file requirements.lock >/dev/null
+	$(LOCK) tests/requirements.txt --constraints requirements.lock \
+		--output-file tests/requirements.lock >/dev/null
 
+# Another environment than one that bootstrap.py made, as its stamp says, is left alone.
+CACHES = __pycache__ .ipynb_checkpoints .pytest_cache .ruff_cache .hypothesis
 clean:
-	$(START).clean "$(VENV)"
+	@if grep -qs '"created": true' "$(VENV)/course-environment.json"; then \
+		rm -rf "$(VENV)" && echo "Deleted $(VENV)"; \
+	elif [ -e "$(VENV)" ]; then echo "Left alone: $(VENV) was not made by this course."; fi
+	@rm -rf build dist
+	@find . -type d \( -name .git -o -exec test -e '{}/pyvenv.cfg' \; \) -prune \
+		-o -type d \( $(patsubst %,-name % -o,$(CACHES)) -false \) -prune -exec rm -rf '{}' +

@@ -5,6 +5,7 @@ A rule is a function from a `Book` to complaints; the end of the file applies ea
 
 import ast
 import base64
+import builtins
 import copy
 import functools
 import io
@@ -16,14 +17,20 @@ from lib.tools import exercises, navigation, render
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS, README = ROOT / "notebooks", ROOT / "README.md"
 
 MAX_BYTES = 400_000
 MAX_OUTPUT_LINES = 60
 MIN_ALT = 10  # characters
-OPENING = ("what you will do", "what you will learn", "what you need", "minutes", "seconds")
+OPENING = ("what you will do", "what you will learn", "what you need")
+COSTS = (
+    r"(\d+) minutes of reading; on two cores (\d+) seconds of computing and ([\d.]+) GB of memory"
+)
+MOST_SECONDS = {"08": 150, "09": 100}  # 60 elsewhere
 QUESTIONS = 5
 
 # Methods of axes that draw, and the arguments that tell one drawing from another without colour.
@@ -75,7 +82,7 @@ def text_of(output):
 
 def parsed(cell):
     """The code of a cell as Python, its magics turned into calls as IPython does it."""
-    return ast.parse(exercises.python_of(cell.source))
+    return ast.parse(TransformerManager().transform_cell(cell.source))
 
 
 def headings(book):
@@ -220,15 +227,6 @@ def small(book):
         yield f"is {size / 1000:.0f} kB; the limit is {MAX_BYTES // 1000} kB"
 
 
-def readable_ids(book):
-    ids = [cell.get("id") for cell in book.notebook.cells]
-    for cell_id in ids:
-        if not render.is_readable(cell_id):
-            yield f"the cell id {cell_id!r} is not readable"
-    for cell_id in sorted({cell_id for cell_id in ids if ids.count(cell_id) > 1}):
-        yield f"the cell id {cell_id!r} is there more than once"
-
-
 def title(book):
     first = [heading for heading in headings(book) if heading[0] == 1]
     if len(first) != 1 or first[0][2] != book.notebook.cells[0].id:
@@ -261,6 +259,21 @@ def opening(book):
     for phrase in OPENING:
         if phrase not in text:
             yield f"does not say {phrase!r} in its first cells"
+
+
+def costs(book):
+    """Time and memory are stated, the same in the README, and little enough."""
+    found = re.search(COSTS, book.notebook.cells[0].source)
+    if not found:
+        yield f"does not say its time in its first cell: {COSTS}"
+        return
+    minutes, seconds, memory = found.groups()
+    row = f"| {minutes} min | {seconds} s | {memory} GB |"
+    rows = [line for line in README.read_text("utf-8").splitlines() if book.path.name in line]
+    if not rows or not rows[0].endswith(row):
+        yield f"has another time, or another memory, in the README's table: not {row}"
+    if int(seconds) > MOST_SECONDS.get(book.number, 60):
+        yield f"computes for {seconds} seconds"
 
 
 def navigable(book):
@@ -325,16 +338,33 @@ def finished(book):
                 yield f"cell {cell.id} unfolds to next to nothing: {answer.strip()[:40]!r}"
 
 
+def answers_use_what_is_there(book):
+    """Code in an answer that unfolds is Python, and its names are those of the lesson."""
+    known = {word for cell in book.code for word in re.findall(r"\w+", cell.source)}
+    known |= set(dir(builtins))
+    for cell in book.markdown:
+        for _, answer in re.findall(exercises.UNFOLDING, cell.source, flags=re.DOTALL):
+            code = "\n".join(re.findall(r"```python\n(.*?)```", answer, flags=re.DOTALL))
+            nodes = list(ast.walk(ast.parse(code)))
+            names = [node for node in nodes if isinstance(node, ast.Name)]
+            own = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+            own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+            own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.alias)}
+            missing = {name.id for name in names} - own - known
+            if missing:
+                yield f"cell {cell.id} has an answer with names that nothing defines: {missing}"
+
+
 def solved(book):
     if not book.code or "require_all_passed()" not in book.code[-1].source:
         yield "does not call course.require_all_passed() in its last code cell"
 
 
-ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small, readable_ids)
+ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small)
 ANY += (imports_in_setup, links_lead_somewhere, finished)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
-LESSON = (*ANY, title, heading_order, opening, navigable, quiz, claims, exercises_in_sync)
-LESSON += (axes_labelled, cue_beyond_colour)
+LESSON = (*ANY, title, heading_order, opening, costs, navigable, quiz, claims, exercises_in_sync)
+LESSON += (axes_labelled, cue_beyond_colour, answers_use_what_is_there)
 SOLUTIONS = (*ANY, solved)
 
 
@@ -353,6 +383,15 @@ CASES = [
 def test_the_lessons_are_numbered_from_0_on_and_each_has_its_solutions():
     assert [path.name[:3] for path in LESSON_FILES] == [f"{n:02}_" for n in range(10)]
     assert [path.name for path in SOLUTION_FILES] == [path.name for path in LESSON_FILES]
+
+
+def test_the_first_trained_picture_needs_one_training():
+    """So a reader sees it within half a minute."""
+    cells = Book.read(NOTEBOOKS / "01_softmax.ipynb").notebook.cells
+    first = [cell.id for cell in cells].index("pictures")
+    assert any("image/png" in output.get("data", {}) for output in cells[first].outputs)
+    code = "\n".join(cell.source for cell in cells[:first] if cell.cell_type == "code")
+    assert len(re.findall(r"\btrain\(|\.fit\(", code)) == 1
 
 
 @pytest.mark.parametrize(("path", "rule"), CASES)

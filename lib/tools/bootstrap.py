@@ -1,11 +1,11 @@
 """Make the course's environment, or see that it is there.
 
-    python -m lib.tools.bootstrap [--this-python] [--only-existing] [VENV [LIST ...]]
+    python -m lib.tools.bootstrap [--this-python] [VENV [LIST ...]]
 
-Any Python from 3.6 on can start it: where it does not suit, another one on the PATH that does is
-looked for (not with --this-python). A LIST is what has to be there: lessons, tests or lint. A file
-in the environment, the stamp, says what was installed, so that a second call returns at once and
-an interrupted one is repaired. uv installs; where it cannot, pip does the same.
+Any Python from 3.6 on can start it, if only to read that it does not suit. A LIST is what has to be
+there: lessons, tests or lint. A file in the environment, the stamp, says what was installed, so
+that a second call returns at once and an interrupted one is repaired. uv installs; where it cannot,
+pip does the same. With --this-python, an environment of another Python is made anew.
 """
 
 import argparse
@@ -30,12 +30,11 @@ STAMP = "course-environment.json"
 OLDEST, NEWEST = (3, 11), (3, 13)
 RANGE = "{}.{} to {}.{}".format(*OLDEST + NEWEST)
 
-# For each list: its lock, the one package of it that is wanted, if not all, and the GB to install
-# it on Linux. The downloads are on the disk until the installation ends.
+# For each list: its lock, and the one package of it that is wanted, if not all.
 LISTS = {
-    "lessons": ("requirements.lock", None, 3.6),
-    "tests": ("tests/requirements.lock", None, 0.8),
-    "lint": ("tests/requirements.lock", "ruff", 0.2),
+    "lessons": ("requirements.lock", None),
+    "tests": ("tests/requirements.lock", None),
+    "lint": ("tests/requirements.lock", "ruff"),
 }
 
 # Where packages come from, in pip's words, and the variable that tells uv the same.
@@ -44,13 +43,15 @@ SAME_IN_UV = {
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
-    "timeout": "UV_HTTP_TIMEOUT",
-    "default-timeout": "UV_HTTP_TIMEOUT",
+    "no-index": "UV_OFFLINE",
 }
 NOT_IN_UV = ("client-cert", "keyring-provider", "proxy", "trusted-host")
 
-FAILED = "what was started above has failed. Mend what it names, then run the command again"
 ELSEWHERE = "choose another folder: make ... VENV=/path/to/folder"
+FAILED = (
+    "what was started above has failed. Mend what it names, then run the command again, or "
+    + ELSEWHERE
+)
 
 
 # --- which Python ---------------------------------------------------------------------------------
@@ -87,20 +88,6 @@ def unfit(version=None, bits64=sys.maxsize > 2**32, system=HERE):
     return None
 
 
-def find_python():
-    """The first command on the PATH that starts a Python which suits, or None.
-
-    Each is really started: a version manager leaves commands behind that only print an error.
-    """
-    probe = "import sys; from lib.tools import bootstrap; sys.exit(bootstrap.unfit())"
-    quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
-    for name in ("python3.13", "python3.12", "python3.11", "python3", "python"):
-        path = shutil.which(name)
-        if path and subprocess.call([path, "-B", "-c", probe], cwd=ROOT, **quiet) == 0:
-            return path
-    return None
-
-
 def venv_python(venv):
     parts = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return os.path.join(venv, *parts)
@@ -120,7 +107,7 @@ def installed_version(venv):
 
 def locked(name):
     """What is locked for a list, or for the one package of this name, as lines for pip."""
-    file, package, _ = LISTS.get(name, ("requirements.lock", name, 0))
+    file, package = LISTS.get(name, ("requirements.lock", name))
     with open(os.path.join(ROOT, file), encoding="utf-8") as lock:
         text = lock.read()
     return re.search(rf"^{package}==(.*\\\n)*.*\n", text, re.M).group() if package else text
@@ -158,7 +145,7 @@ def ready(venv, lists, version=None):
     )
 
 
-def start_folder(venv, needed):
+def start_folder(venv):
     """Bring the folder to where packages can be installed into it; return whether it is ours."""
     stamp, version = read_stamp(venv), dotted(sys.version_info)
     if stamp.get("created"):
@@ -175,21 +162,8 @@ def start_folder(venv, needed):
             f"{venv} is there already, is not an environment of Python {version} and was not made "
             f"by this command. Delete it, or {ELSEWHERE}"
         )
-    free = free_gb(venv)
-    if free < needed:
-        raise Problem(
-            f"{venv} needs about {needed:.1f} GB and its disk has {free:.1f} GB free. Free some, "
-            f"or {ELSEWHERE}"
-        )
     os.makedirs(venv, exist_ok=True)
     return True
-
-
-def free_gb(path):
-    """Free space where `path` is, or would be, in GB."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return shutil.disk_usage(path).free / 1e9
 
 
 def empty(folder, keep=()):
@@ -205,26 +179,21 @@ def empty(folder, keep=()):
 # --- installing -----------------------------------------------------------------------------------
 
 
-def uv_settings(configuration):
-    """What tells uv to take packages from where pip would.
+def uv_variables(configuration):
+    """What tells uv to take packages from where pip would; None where uv cannot do the same.
 
-    Args:
-        configuration: what `pip config list` prints.
-
-    Returns:
-        A list of options and a dictionary of variables; None where uv cannot do the same.
+    `configuration` is what `pip config list` prints.
     """
     pip = {}
     for section in ("global", "install", ":env:"):  # the later ones win
         found = re.findall(rf"^{section}\.([\w-]+)=(.*)$", configuration, re.MULTILINE)
         pip.update((name, ast.literal_eval(value)) for name, value in found)
-    if any(pip.get(name) for name in NOT_IN_UV):
+    if any(map(pip.get, NOT_IN_UV)):
         return None
-    for name, separator in (("extra-index-url", " "), ("find-links", ",")):
-        pip[name] = separator.join(pip.get(name, "").split())
-    no_index = pip.get("no-index", "").lower() in ("1", "true", "yes", "on")
-    variables = {uv: pip[name] for name, uv in SAME_IN_UV.items() if pip.get(name)}
-    return ["--no-index"] if no_index else [], variables
+    variables = {uv: " ".join(pip[name].split()) for name, uv in SAME_IN_UV.items() if name in pip}
+    if "find-links" in pip:
+        variables["UV_FIND_LINKS"] = ",".join(pip["find-links"].split())
+    return variables
 
 
 def run(command, venv, **more_variables):
@@ -267,20 +236,19 @@ def with_pip(venv, names):
 
 
 def with_uv(venv, names):
-    """Let pip install the locked uv and that one the rest; whether it did, None if not tried."""
+    """Let pip install the locked uv and that one the rest; return whether it did."""
     make(venv)
     python = venv_python(venv)
     try:
         configuration = subprocess.check_output([python, "-m", "pip", "config", "list"])
     except subprocess.CalledProcessError:  # an environment without pip
-        return None
-    settings = uv_settings(configuration.decode(errors="replace"))
-    if settings is None or not with_pip(venv, ["uv"]):
-        return None
-    options, variables = settings
+        return False
+    variables = uv_variables(configuration.decode(errors="replace"))
+    if variables is None or not with_pip(venv, ["uv"]):
+        return False
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--compile-bytecode"]
     # among all indexes, as pip does it; the hashes say what may be taken
-    command += ["--index-strategy=unsafe-best-match", *options]
+    command.append("--index-strategy=unsafe-best-match")
     return run([*command, *requirements(venv, names)], venv, **variables) == 0
 
 
@@ -288,19 +256,18 @@ def install(venv, lists):
     """Make the environment with this Python, and install what the lists lock."""
     began = time.time()
     lists = sorted({*lists, *read_stamp(venv).get("lists", {})} & set(LISTS))
-    needed = sum(LISTS[name][2] for name in lists)
-    created = start_folder(venv, needed)
+    created = start_folder(venv)
     before = read_stamp(venv)  # of what works already, if anything does
     print(
         f"Installing in {venv} (Python {dotted(sys.version_info)}) for: {', '.join(lists)}. The "
-        f"first time this\ntakes one to ten minutes and up to {needed:.1f} GB of the disk.",
+        "first time this\ntakes one to ten minutes and, with the lessons, four GB of the disk.",
         flush=True,
     )
     write_stamp(venv, "installing", created, lists)
     done = with_uv(venv, lists)
     if not done:
         print("uv cannot do it here: pip does the same, more slowly.", flush=True)
-        if created and done is False and before.get("state") != "ready":
+        if created and before.get("state") != "ready":
             empty(venv, keep=(STAMP,))  # pip finds nothing half installed
         done = with_pip(venv, lists)
     shutil.rmtree(os.path.join(venv, "tmp"), ignore_errors=True)
@@ -315,27 +282,17 @@ def install(venv, lists):
 # --- the command ----------------------------------------------------------------------------------
 
 
-def prepare(venv, lists, this_python, only_existing):
-    """Make `venv` ready for the lists; return the exit status."""
+def prepare(venv, lists, this_python):
+    """Make `venv` ready for the lists."""
     if ready(venv, lists, dotted(sys.version_info) if this_python else None):
-        return 0
-    if only_existing and not os.path.exists(venv_python(venv)):
-        raise Problem(
-            f"{venv} is no environment. Name the right folder, or make one there first: "
-            f"make lab VENV={venv}"
-        )
+        return
     unknown = set(lists) - set(LISTS)
     if unknown:
         raise Problem(f"there is no list {', '.join(unknown)}, but: {', '.join(LISTS)}")
     reason = unfit()
-    other = find_python() if reason and not this_python else None
-    if other:
-        command = [other, "-m", "lib.tools.bootstrap", "--this-python", venv, *lists]
-        return subprocess.call(command, cwd=ROOT)
     if reason:
         raise Problem(reason)
     install(venv, lists)
-    return 0
 
 
 def main(arguments=None):
@@ -345,12 +302,12 @@ def main(arguments=None):
     option = parser.add_argument
     option("venv", nargs="?", default=".venv", help="its folder (default: .venv)")
     option("lists", nargs="*", default=["lessons"], help=f"of {', '.join(LISTS)}")
-    option("--this-python", action="store_true", help="use the Python that runs this, no other")
-    option("--only-existing", action="store_true", help="make no environment where none is")
+    option("--this-python", action="store_true", help="make one of another Python anew")
     options = parser.parse_args(arguments)
     venv = os.path.abspath(os.path.expanduser(options.venv))
     try:
-        return prepare(venv, options.lists, options.this_python, options.only_existing)
+        prepare(venv, options.lists, options.this_python)
+        return 0
     except Problem as problem:
         message = str(problem)
     except OSError as error:

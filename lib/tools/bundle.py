@@ -14,7 +14,6 @@ A second run adds what is missing.
 """
 
 import argparse
-import platform
 import re
 import shutil
 import subprocess
@@ -31,18 +30,16 @@ ROOT = Path(bootstrap.ROOT)
 INSTALLER = Path(__file__).resolve().parent / "install.py"
 
 
-def linux(machine):
-    versions = [f"manylinux_2_{minor}_{machine}" for minor in range(34, 4, -1)]
-    return ("linux", "Linux", "posix", machine, [*versions, f"manylinux2014_{machine}"])
-
+MANYLINUX = [f"manylinux_2_{minor}" for minor in range(34, 4, -1)] + ["manylinux2014"]
 
 # A system as the markers of the lock know it, its machine, and pip's tags for its wheels.
 PLATFORMS = {
-    "linux": linux("x86_64"),
-    "linux-arm": linux("aarch64"),
+    "linux": ("linux", "Linux", "posix", "x86_64", [f"{tag}_x86_64" for tag in MANYLINUX]),
+    "linux-arm": ("linux", "Linux", "posix", "aarch64", [f"{tag}_aarch64" for tag in MANYLINUX]),
     "windows": ("win32", "Windows", "nt", "AMD64", ["win_amd64"]),
     "macos": ("darwin", "Darwin", "posix", "arm64", ["macosx_14_0_arm64"]),
 }
+PYTHONS = [f"3.{minor}" for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
 
 
 def parse_target(text):
@@ -52,9 +49,7 @@ def parse_target(text):
         Problem: if it is none.
     """
     name, _, version = text.rpartition("-")
-    exact = re.fullmatch(r"\d+\.\d+", version)
-    numbers = tuple(map(int, version.split("."))) if exact else ()
-    if name not in PLATFORMS or not bootstrap.OLDEST <= numbers <= bootstrap.NEWEST:
+    if name not in PLATFORMS or version not in PYTHONS:
         raise Problem(
             f"{text} is not a target: take one of {', '.join(PLATFORMS)}, a hyphen and a Python "
             f"from {bootstrap.RANGE}, such as windows-3.12"
@@ -64,11 +59,10 @@ def parse_target(text):
 
 def this_target():
     """The target that is this computer with this Python."""
-    here = (sys.platform, platform.machine())
-    for name, (system, *_, machine, _) in PLATFORMS.items():
-        if here == (system, machine):
+    for name, (system, _, _, machine, _) in PLATFORMS.items():
+        if (system, machine) == bootstrap.HERE:
             return f"{name}-{bootstrap.dotted(sys.version_info)}"
-    raise Problem(f"this computer {here} is none of {', '.join(PLATFORMS)}")
+    raise Problem(f"this computer {bootstrap.HERE} is none of {', '.join(PLATFORMS)}")
 
 
 def copy_course(root, target):
@@ -134,19 +128,12 @@ def download(requirements, name, version, folder, options=()):
 
 
 README = """\
-From softmax to ArcFace, for computers without a network
-
-This folder holds the course and all packages that it needs, for: {targets}.
-On each computer:
+From softmax to ArcFace, for computers without a network: {targets}
 
 1. Install Python {versions}, if it is not there. (Python itself is not in this folder: put its
    installer on the stick as well.)
-2. Run install.py with it. It copies the course into a new folder in your home and installs the
-   packages there: 3 GB, one to ten minutes.
-
-     Linux, macOS:   python3 install.py
-     Windows:        py install.py
-
+2. Run install.py with it; on Linux and macOS: python3 install.py, on Windows: py install.py
+   It copies the course into your home and installs the packages there, 3 GB, one to ten minutes.
 3. It says how to open the course. The stick is not needed any more.
 
 Run it again to repair or to finish an installation: notebooks that are there already are kept.

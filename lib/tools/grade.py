@@ -1,23 +1,24 @@
 """Run the self-checks over a folder of handed-in notebooks and print who solved what.
 
-    python -m lib.tools.grade FOLDER [--csv FILE] [--timeout SECONDS] [--jobs N]
+    python -m lib.tools.grade FOLDER [--csv FILE] [--timeout SECONDS]
 
 The folder may hold notebooks of several lessons, in any subfolders, under any names: a lesson is
 recognised by its self-checks. Nothing is written into it.
 
 For each notebook a Jupyter kernel runs the notebook of solutions with its exercise cells replaced
 by the student's cells, in the student's order. Cells of the lesson itself, known by their id or
-text, run only where an answer uses a name that they define, and scratch cells where they share a
-name with an answer. The self-checks are those of *this* copy of the course, called where the
-student has them and again at the end: to pass once is to pass. An exception ends its cell; what
-hangs or brings Python down is noted, and the notebook runs again without it. Each kernel has a
-folder and a process group of its own, but that is no sandbox: answers run with your rights.
+text, run only where they define a name that one of those uses. The self-checks are those of *this*
+copy of the course, called where the student has them and again at the end: to pass once is to pass.
+An exception ends its cell; what hangs or brings Python down is noted, and the notebook runs again
+without it. Each kernel has a folder and a process group of its own, but that is no sandbox: answers
+run with your rights.
 """
 
 import argparse
-import builtins
+import ast
 import contextlib
 import csv
+import dis
 import io
 import json
 import logging
@@ -27,6 +28,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ from typing import NamedTuple
 from lib.files import Problem, write_atomically
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
@@ -53,14 +56,19 @@ PASSED, WRONG, NOT_STARTED, NOT_GRADED = "passed", "wrong", "not started", "not 
 MARKS = {PASSED: "✓", WRONG: "✗", NOT_STARTED: "○"}
 PLAIN_MARKS = {PASSED: "+", WRONG: "x", NOT_STARTED: "o"}  # where those cannot be printed
 
+LOOKS_UP = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")  # instructions of Python
+
 # `%pip install` in an answer must not change the environment of the one who grades.
 ENVIRONMENT = {"COURSE_MODE": "lesson", "PIP_NO_INDEX": "1", "PIP_DRY_RUN": "1"}
 
-# A kernel's first cell: it finds the course's lib, an answer that wants all of the memory fails
-# instead of the computer, and `exit()` ends its cell only.
+# A kernel's first cell: it finds the course's lib, what an answer prints or draws is dropped for it
+# may have no end, `exit()` ends its cell only, and an answer that wants all of the memory fails
+# instead of the computer.
 FIRST = """\
-import sys
+import os, sys
 sys.path.insert(0, {root!r})
+sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
+get_ipython().display_pub.publish = lambda *_, **__: None
 get_ipython().ask_exit = sys.exit
 try:
     import resource
@@ -68,7 +76,7 @@ try:
     del resource
 except (ImportError, ValueError, OSError):
     pass
-del sys"""
+del os, sys"""
 
 
 # --- what the course asks, and what was handed in -------------------------------------------------
@@ -82,7 +90,7 @@ class Lesson:
     titles: dict
     calls: dict
     setup: str  # what its solutions begin with
-    own: frozenset  # ids and sources of its code cells, exercises left out
+    own: frozenset  # ids and sources of its cells, exercises left out
 
 
 def read_course():
@@ -90,11 +98,11 @@ def read_course():
     lessons = {}
     for path in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
         given = nbformat.read(path.parents[1] / path.name, 4)
-        code = [cell.source for cell in code_of(nbformat.read(path, 4).cells)]
+        code = [cell.source for cell in read_code(path)]
         calls = {check_name(source): source for source in code if check_name(source)}
         checks = _checks(path.name[:2]).read_text(encoding="utf-8")
         titles = {name: title for title, name in re.findall(r'check\("(.*)"\)\ndef (\w+)', checks)}
-        own = [cell for cell in code_of(given.cells) if not exercises.is_exercise(cell)]
+        own = [cell for cell in given.cells if not exercises.is_exercise(cell)]
         known = {cell.id for cell in own} | {cell.source.strip() for cell in own}
         lessons[path.name[:2]] = Lesson(path.name[:2], titles, calls, code[0], frozenset(known))
     return lessons
@@ -110,10 +118,6 @@ def check_name(source):
     return found.group(1) if found else None
 
 
-def code_of(cells):
-    return [cell for cell in cells if cell.cell_type == "code"]
-
-
 def notebooks_in(folder):
     """The notebooks below a folder, without hidden files and what JupyterLab keeps aside."""
     for path in sorted(folder.rglob("*.ipynb")):
@@ -122,18 +126,19 @@ def notebooks_in(folder):
             yield path
 
 
-def read_cells(path):
-    """The cells of a handed-in notebook, of any version, valid or not: type, source and id.
+def read_code(path):
+    """The code cells of a handed-in notebook, of any version, valid or not: source and id.
 
     Raises:
         Problem: if the file cannot be read as a notebook.
     """
     try:
-        return [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
+        cells = [read_cell(**cell) for cell in json.loads(path.read_bytes())["cells"]]
     except OSError as error:
         raise Problem(f"cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Problem("is damaged, or not a notebook") from None
+    return [cell for cell in cells if cell.cell_type == "code"]
 
 
 def read_cell(cell_type, source, id="", **_):
@@ -142,21 +147,20 @@ def read_cell(cell_type, source, id="", **_):
 
 
 def recognise(cells, lessons):
-    """The lesson that handed-in cells belong to: most of its self-checks, or else its title.
+    """The lesson that code cells belong to: whose self-checks they import, or call most.
 
     Raises:
-        Problem: if they have neither.
+        Problem: if they do neither.
     """
-    present = {check_name(cell.source) for cell in code_of(cells)}
-    heading = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
-    titled = re.match(r"# (\d+) ·", heading)
+    code = "\n".join(cell.source for cell in cells)
+    called = set(re.findall(r"\bchecks\.(\w+)\(", code))
 
     def likeness(lesson):
-        same_title = titled is not None and int(titled[1]) == int(lesson.number)
-        return len(present & set(lesson.calls)), same_title
+        imported = f"import lesson_{lesson.number} as checks" in code
+        return imported, len(called & set(lesson.calls))
 
     best = max(lessons.values(), key=likeness)
-    if likeness(best) == (0, False):
+    if not any(likeness(best)):
         raise Problem("is none of the lessons: no self-check of the course is in it")
     return best
 
@@ -164,21 +168,21 @@ def recognise(cells, lessons):
 # --- the notebook that is run ---------------------------------------------------------------------
 
 
-def assemble(cells, lesson):
-    """The course's setup, what is needed of the student's cells, and the self-checks.
+def assemble(code, lesson):
+    """The course's setup, the student's cells with those that they need, and the self-checks.
 
-    The metadata say what a cell is: {"setup": true}, {"answer": true} or {"check": its name}.
+    The metadata say what a cell is: {"setup": true}, {"check": its name}, or nothing.
     """
-    code = code_of(cells)
-    needed = needed_cells(code, lesson)
-    last_call = {check_name(cell.source): place for place, cell in enumerate(code)}
     book = new_notebook()
     for source in (FIRST.format(root=str(ROOT), memory=MEMORY), lesson.setup):
         book.cells.append(new_code_cell(source, metadata={"setup": True}))
+    needed = needed_cells(code, lesson)
     for place, cell in enumerate(code):
-        if place in needed:
-            book.cells.append(new_code_cell(cell.source, metadata={"answer": True}))
-        book.cells += [_call(name, lesson) for name in lesson.calls if last_call.get(name) == place]
+        name = check_name(cell.source)
+        if name in lesson.calls:
+            book.cells.append(_call(name, lesson))
+        elif place in needed:
+            book.cells.append(new_code_cell(cell.source))
     book.cells += [_call(name, lesson) for name in lesson.calls]
     return book
 
@@ -191,33 +195,37 @@ def _call(name, lesson):
 
 
 def needed_cells(code, lesson):
-    """The places of the cells to run: the student's that answers hang on, the lesson's they use."""
-    given = names_of(lesson.setup)[1] | set(dir(builtins)) | {"display", "get_ipython"}
+    """The places of the cells to run: all of the student's, and the lesson's that those use."""
+    _, given = names_of(lesson.setup)
     wanted = set().union(*(names_of(call)[0] for call in lesson.calls.values())) - given
-    found = [names_of(cell.source) for cell in code]
-    places = [p for p, cell in enumerate(code) if check_name(cell.source) not in lesson.calls]
-    lessons = {p for p in places if {code[p].id, code[p].source.strip()} & lesson.own}
-    needed, linked, before = set(), set(wanted), None
-    while before != needed:
-        before = set(needed)
-        for place in set(places) - lessons - needed:
-            own = set().union(*found[place]) - given
-            # A cell without names may do anything, such as set an option; `_` is any cell's.
-            if not own or own & linked or "_" in linked:
-                needed.add(place)
-                linked |= own
-    for place in reversed(places):
-        used, bound = found[place]
-        if place in needed or (place in lessons and bound & wanted):
+    needed = set()
+    for place, cell in reversed(list(enumerate(code))):
+        used, bound = names_of(cell.source)
+        students = cell.id not in lesson.own and cell.source.strip() not in lesson.own
+        if students or bound & wanted:
             needed.add(place)
             wanted = (wanted - bound) | (used - given)
     return needed
 
 
 def names_of(source):
-    """The names that a cell uses and defines; the results of other cells, such as `_3`, are `_`."""
-    used, bound = exercises.names_in(source)
-    return {"_" if re.fullmatch(r"_+\d*|Out", name) else name for name in used}, set(bound)
+    """The global names that a cell uses before it defines them, and those that it defines."""
+    try:
+        python = TransformerManager().transform_cell(source)  # of magics calls
+        parts = [compile(python, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)]
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):
+        return set(), set()
+    used, bound = set(), set()
+    for part in parts:  # the cell, then the functions and classes in it
+        parts += [inner for inner in part.co_consts if isinstance(inner, types.CodeType)]
+        for step in dis.get_instructions(part):
+            if step.opname == "STORE_NAME" and part is parts[0]:
+                bound.add(step.argval)
+            elif step.opname in LOOKS_UP and step.argval not in bound:
+                used.add(step.argval)
+    if "get_ipython" in used:
+        used.update(re.findall(r"\w+", source))  # the code may be an argument of a magic
+    return used, bound
 
 
 # --- running it -----------------------------------------------------------------------------------
@@ -237,10 +245,10 @@ def grade(path, folder, lessons, timeout=TIMEOUT):
     """The rows of one notebook; whatever is wrong with it ends up in them."""
     name, number = plain(str(path.relative_to(folder))), ""
     try:
-        cells = read_cells(path)
-        lesson = recognise(cells, lessons)
+        code = read_code(path)
+        lesson = recognise(code, lessons)
         number = lesson.number
-        verdicts = run(assemble(cells, lesson), lesson, timeout)
+        verdicts = run(assemble(code, lesson), lesson, timeout)
         return [Row(name, number, lesson.titles[n], *verdicts[n]) for n in lesson.calls]
     except Problem as problem:
         message = str(problem)
@@ -253,29 +261,19 @@ def run(book, lesson, timeout):
     """The verdict of each self-check, by name; what hangs or ends Python is left out and noted."""
     while True:
         cell, reason = execute(book, timeout)
-        for setup in book.cells[:2]:
-            if _failed(setup):
-                cell, reason = setup, _failed(setup)
+        reason = next(filter(None, map(_failed, book.cells[:2])), reason)
+        if reason and (cell is None or "setup" in cell.metadata):
+            raise Problem(f"could not be started: {reason}")
         if cell is None:
             return verdicts_of(book, lesson)
-        if "setup" in cell.metadata:
-            raise Problem(f"could not be started: {reason}")
         check = cell.metadata.get("check")
         for other in book.cells:
             if other is cell or (check and other.metadata.get("check") == check):
                 other.metadata.update(broken=reason, tags=["skip-execution"])
 
 
-class _Client(NotebookClient):
-    """Keeps the results of cells only: what an answer prints may have no end."""
-
-    def output(self, outs, msg, display_id, cell_index):
-        if msg["msg_type"] == "execute_result":
-            super().output(outs, msg, display_id, cell_index)
-
-
 def execute(book, timeout):
-    """Run a notebook in a fresh kernel, and keep its reply to each cell in the cell's metadata.
+    """Run a notebook in a fresh kernel.
 
     Returns the cell at which it stopped and why, or (None, "") if it came to the end.
     """
@@ -285,13 +283,10 @@ def execute(book, timeout):
         nonlocal current, process
         current, process = cell, client.km.provisioner.process
 
-    def executed(cell, cell_index, execute_reply):
-        cell.metadata.reply = execute_reply["content"]
-
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
         inside = Path(folder, "notebooks", "solutions")  # of a course that holds nothing else
         inside.mkdir(parents=True)
-        client = _Client(
+        client = NotebookClient(
             book,
             kernel_name="python3",
             allow_errors=True,
@@ -300,7 +295,6 @@ def execute(book, timeout):
             iopub_timeout=30,  # seconds for the results to arrive, on a machine with much to do
             timeout_func=lambda cell: START_TIMEOUT if "setup" in cell.metadata else timeout,
             on_cell_start=starts,
-            on_cell_executed=executed,
             resources={"metadata": {"path": str(inside)}},
         )
         client.log.setLevel(logging.CRITICAL)
@@ -312,9 +306,7 @@ def execute(book, timeout):
             limit = START_TIMEOUT if "setup" in current.metadata else timeout
             return current, f"took more than {limit:g} seconds and was stopped"
         except DeadKernelError:
-            status = process.wait()
-            how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            return current, f"brought Python down ({how})"
+            return current, f"brought Python down (exit status {process.wait()})"
         finally:
             # The kernel has ended; this ends what it had started (Windows has no such groups).
             with contextlib.suppress(AttributeError, ProcessLookupError, PermissionError):
@@ -323,18 +315,17 @@ def execute(book, timeout):
 
 def verdicts_of(book, lesson):
     """The (state, message) of each self-check of an executed notebook, by name."""
-    verdicts, complaints, complaint = {}, {}, ""
+    verdicts, complaint = {}, ""
     for cell in book.cells:
         name = cell.metadata.get("check")
         if name is None:
             failed = _failed(cell) and f"the cell stops with {_failed(cell)}"
             complaint = cell.metadata.get("broken") or failed or complaint
             continue
-        if name not in complaints:
-            complaints[name], complaint = complaint, ""
-        if verdicts.get(name, [None])[0] != PASSED:
-            state, message = _verdict(cell, lesson.titles[name], complaints[name])
+        state, message = _verdict(cell, lesson.titles[name], complaint)
+        if state == PASSED or verdicts.get(name, [NOT_STARTED])[0] == NOT_STARTED:
             verdicts[name] = state, plain(message)
+        complaint = ""
     return verdicts
 
 
@@ -342,25 +333,20 @@ def _verdict(cell, title, complaint):
     """What a self-check says; `complaint` is why a cell before it stopped."""
     if "broken" in cell.metadata:
         return WRONG, cell.metadata.broken
-    if cell.metadata.reply.get("ename") == "NameError":
-        missing = f"{cell.metadata.reply['evalue']}: its cell is missing, or is not Python"
-        return WRONG, complaint or missing
-    if _failed(cell):  # what no self-check catches, such as SystemExit
-        return WRONG, f"your code stopped with {_failed(cell)}"
+    failed = _failed(cell)
+    if failed.startswith("NameError"):
+        return WRONG, complaint or f"{failed[11:]}: its cell is missing, or is not Python"
+    if failed:  # what no self-check catches, such as SystemExit
+        return WRONG, f"your code stopped with {failed}"
     shown = "".join(output.data["text/plain"] for output in cell.outputs[-1:])
     state = next((state for state, mark in MARKS.items() if shown.startswith(mark)), WRONG)
-    # What could not be read as Python changed nothing: then the hint says more.
-    if state != PASSED and complaint and not re.search("(Syntax|Indentation|Tab)Error", complaint):
-        return WRONG, complaint
     return state, shown.partition(f"{title}: ")[2] or "its self-check showed nothing"
 
 
 def _failed(cell):
     """The exception that ended a cell, or an empty text."""
-    reply = cell.metadata.get("reply", {"status": "ok"})
-    if reply["status"] == "ok":
-        return ""
-    return f"{reply['ename']}: {reply['evalue'][:1000]}" if reply["evalue"] else reply["ename"]
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    return ": ".join([errors[0].ename, *filter(None, [errors[0].evalue[:1000]])]) if errors else ""
 
 
 def plain(text):
@@ -427,27 +413,26 @@ def checked(folder, target):
     if where in target.parents:
         raise Problem("The table must not go into the folder with the notebooks: CSV=…")
     # Now, and not when all is graded, it shows whether that file can be written.
-    store(target)
+    store(target, target.read_bytes() if target.is_file() else "")
     return where, target
 
 
-def store(target, content=None):
-    """Write the table, or without one what is in its place already."""
+def store(target, content):
+    """Write the table."""
     try:
-        before = target.read_bytes() if content is None and target.is_file() else ""
-        write_atomically(target, before if content is None else content)
+        write_atomically(target, content)
     except OSError as error:
         raise Problem(
             f"Cannot write {target}: {error.strerror}. Name another file: CSV=…"
         ) from None
 
 
-def grade_all(paths, folder, lessons, options):
+def grade_all(paths, folder, lessons, timeout):
     """The rows of all notebooks; on Ctrl-C, of those that are graded by then."""
     rows, done = [], 0
-    with ThreadPoolExecutor(options.jobs or max(1, (os.cpu_count() or 2) // 2)) as pool:
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
         try:
-            for own in pool.map(lambda path: grade(path, folder, lessons, options.timeout), paths):
+            for own in pool.map(lambda path: grade(path, folder, lessons, timeout), paths):
                 rows += own
                 done += 1
                 if sys.stdout.isatty():
@@ -462,14 +447,13 @@ def main(arguments=None):
     parser.add_argument("folder", nargs="?", default="", help="where the notebooks are")
     parser.add_argument("--csv", default="", help="also write the results to this file")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one cell")
-    parser.add_argument("--jobs", type=int, help="notebooks at a time (default: half the cores)")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore", SyntaxWarning)  # what Python finds odd in an answer
     try:
         folder, target = checked(options.folder, options.csv)
         private_state.use()
         lessons = read_course()
-        rows = grade_all(list(notebooks_in(folder)), folder, lessons, options)
+        rows = grade_all(list(notebooks_in(folder)), folder, lessons, options.timeout)
         if target:
             store(target, csv_text(rows))
     except Problem as problem:

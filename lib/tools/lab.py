@@ -9,7 +9,6 @@ asks for a token.
 import argparse
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -39,34 +38,11 @@ LETTERS = {"code-font-size": "18px", "content-font-size1": "20px"}
 THEMES = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
 
-def is_free(port):
-    """Whether a server can listen on the port of this computer."""
-    with socket.socket() as probe:
-        if os.name != "nt":  # there it would allow a port that is in use
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def choose_port(wanted=None):
-    """The wanted port, or the first free one from the usual on; raises SystemExit with advice."""
-    if wanted is not None and not 1 <= wanted <= 65535:
-        raise SystemExit(f"PORT={wanted} is not a port: choose one from 1024 to 65535.")
-    for port in [wanted] if wanted else range(USUAL_PORT, USUAL_PORT + 50):
-        if is_free(port):
-            return port
-    raise SystemExit(f"Port {wanted or USUAL_PORT} is in use or not allowed. Choose another: PORT=")
-
-
 def has_screen(environment=os.environ, platform=sys.platform):
     """Whether a browser can be opened where this runs."""
-    if environment.get("BROWSER") or environment.get("DISPLAY"):
-        return True
-    here = not environment.get("SSH_CONNECTION")
-    return here and bool(platform in ("win32", "darwin") or environment.get("WAYLAND_DISPLAY"))
+    return platform != "linux" or any(
+        map(environment.get, ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+    )
 
 
 def write_overrides(prefix=sys.prefix):
@@ -114,11 +90,11 @@ def workspace(notebook=FIRST, projector=False):
 
 
 def server_arguments(port, screen):
-    """What JupyterLab is started with."""
+    """What JupyterLab is started with: it takes this port, or if it is None the first free one."""
     arguments = [
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
+        f"--ServerApp.port={port or USUAL_PORT}",
+        f"--ServerApp.port_retries={0 if port else 50}",
         f"--ServerApp.root_dir={ROOT}",
         f"--FileContentsManager.preferred_dir={ROOT / 'notebooks'}",
         f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}",
@@ -140,6 +116,8 @@ def main(arguments=None):
     parser.add_argument("--port", type=int, help=f"default: the first free from {USUAL_PORT} on")
     parser.add_argument("--projector", action="store_true", help="larger letters and figures")
     options = parser.parse_args(arguments)
+    if options.port is not None and not 0 < options.port < 65536:
+        parser.error(f"PORT={options.port} is not a port: choose one from 1024 to 65535")
     sys.stdout.reconfigure(errors="replace")  # a path may have letters that a pipe lacks
     if not (ROOT / FIRST).exists():
         raise SystemExit(f"{FIRST} is missing: this is not a complete copy of the course.")
@@ -161,17 +139,17 @@ def main(arguments=None):
             f"JupyterLab is not installed in {sys.prefix}. Run `make lab`, or first: "
             f"{sys.executable} -m pip install -r requirements.lock"
         ) from None
-    port, screen = choose_port(options.port), has_screen()
+    screen = has_screen()
     layouts = WorkspacesManager(os.environ["JUPYTERLAB_WORKSPACES_DIR"])
     layouts.save(WORKSPACE, json.dumps(workspace(projector=options.projector)))
-    print(f"Starting JupyterLab on port {port}. Ctrl-C in this window stops it.")
+    print("Starting JupyterLab. Ctrl-C in this window stops it.")
     if not screen:
         print(
             "Open the address below in a browser on this computer. From another computer, first "
-            f"run there: ssh -L {port}:127.0.0.1:{port} THIS_COMPUTER"
+            "run there, with the port of the address: ssh -L PORT:127.0.0.1:PORT THIS_COMPUTER"
         )
     sys.stdout.flush()
-    LabApp.launch_instance(server_arguments(port, screen))
+    LabApp.launch_instance(server_arguments(options.port, screen))
 
 
 if __name__ == "__main__":

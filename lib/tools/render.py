@@ -3,19 +3,16 @@
     python -m lib.tools.render [NOTEBOOK ...]
 
 Without names, every lesson. A lesson and its solutions, which have one name in two folders, are
-rendered together: the exercises are copied into the lesson with the solutions cut out. Cells get
-readable ids. A notebook is replaced only when all of that has worked. The links of all lessons to
-their neighbours are brought up to date; they need no execution.
+rendered together: the exercises are copied into the lesson with the solutions cut out. A notebook
+is replaced only when all of that has worked. The links of all lessons to their neighbours are
+brought up to date; they need no execution.
 """
 
 import argparse
 import base64
 import copy
 import io
-import itertools
-import logging
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -56,37 +53,6 @@ def shown(path):
     """A path as a person would type it."""
     path = Path(path).resolve()
     return path.relative_to(ROOT) if ROOT in path.parents else path
-
-
-# --- readable ids ---------------------------------------------------------------------------------
-
-
-def is_readable(cell_id):
-    """Whether a cell's id is words joined by hyphens, not what an editor drew at random."""
-    words = re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", cell_id or "")
-    random = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4,}){0,4}", cell_id or "")
-    return bool(words) and not random
-
-
-def slug(text):
-    """A heading as an id: "2 · What you saw" becomes "what-you-saw"."""
-    words = re.findall(r"[a-z][a-z0-9]*", text.lower())
-    return "-".join(words)[:40].rstrip("-") or "cell"
-
-
-def name_cells(notebook):
-    """Give each cell without a readable, unique id one: the nearest heading and an ordinal."""
-    taken = {cell.get("id") for cell in notebook.cells if is_readable(cell.get("id"))}
-    seen, heading = set(), "start"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            found = re.search(r"^#+ +(.+)$", cell.source, re.MULTILINE)
-            heading = slug(found[1]) if found else heading
-        if cell.get("id") not in taken - seen:
-            names = itertools.chain([heading], (f"{heading}-{i}" for i in itertools.count(2)))
-            cell.id = next(name for name in names if name not in taken)
-            taken.add(cell.id)
-        seen.add(cell.id)
 
 
 # --- clean outputs --------------------------------------------------------------------------------
@@ -130,18 +96,13 @@ def clean(notebook):
     """Keep of an executed notebook what belongs into the repository, in place."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    number = itertools.count(1)
     for cell in notebook.cells:
         kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
         cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type != "code":
             continue
-        cell.execution_count = next(number)
         cell.outputs = [output for output in map(clean_output, cell.outputs) if output]
         CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, 0)
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = cell.execution_count
 
 
 # --- execute and store ----------------------------------------------------------------------------
@@ -149,9 +110,6 @@ def clean(notebook):
 
 def execute(notebook, folder):
     """Run a notebook from top to bottom in a fresh kernel whose folder is `folder`."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -160,64 +118,28 @@ def execute(notebook, folder):
         shutdown_kernel="immediate",  # a kernel that is asked to stop may print a traceback
         resources={"metadata": {"path": str(folder)}},
     )
-    current = []
-    client.on_cell_start = lambda cell, cell_index: current.append(cell.id)
     try:
         client.execute()
-    except CellExecutionError as error:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-        last = "\n    ".join(plain.strip().split("\n")[-8:])
-        raise Problem(f"cell {current[-1]} failed:\n    {last}") from None
-    except CellTimeoutError:
-        raise Problem(f"cell {current[-1]} took more than {CELL_TIMEOUT} seconds") from None
-    except DeadKernelError:
-        raise Problem(f"the kernel died in cell {current[-1]} (is there enough memory?)") from None
-    except AssertionError:
-        if client.km is not None:
-            raise
-        # On Ctrl-C nbclient stops the kernel, and then trips over there being none. It also leaves
-        # a task behind whose error asyncio would log.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise KeyboardInterrupt from None
-
-
-def read(path):
-    """A notebook, in the format's version 4.
-
-    Raises:
-        Problem: if it cannot be read.
-    """
-    try:
-        return nbformat.read(path, as_version=4)
-    except OSError as error:
-        raise Problem(f"cannot be read: {error.strerror}") from None
-    except Exception as error:  # nbformat has many kinds for a file that is no notebook
-        raise Problem(f"is not a notebook: {str(error).splitlines()[0]}") from None
-
-
-def store(notebook, path):
-    """Write a notebook, if it is a valid one."""
-    nbformat.validate(notebook)
-    write_atomically(path, nbformat.writes(notebook) + "\n")
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise Problem(str(error)) from None
 
 
 def render(path, titles, run):
     """Bring a notebook up to date and store it; `run` says whether its cells are run for that."""
-    notebook = read(path)
+    notebook = nbformat.read(path, as_version=4)
     before = copy.deepcopy(notebook)
-    if run:
-        name_cells(notebook)
     if path.parent == LESSONS:
         solutions = SOLUTIONS / path.name
         if run and solutions.exists():
-            exercises.sync(notebook, read(solutions))
+            exercises.sync(notebook, nbformat.read(solutions, as_version=4))
         navigation.update(notebook, navigation.line(path.name, titles))
     if run:
         print(f"{shown(path)} ...", flush=True)
         execute(notebook, path.parent)
         clean(notebook)
     if notebook != before:
-        store(notebook, path)
+        nbformat.validate(notebook)
+        write_atomically(path, nbformat.writes(notebook) + "\n")
         print(f"{shown(path)} is stored", flush=True)
 
 
@@ -238,11 +160,8 @@ def main(arguments=None):
             for path in (SOLUTIONS / name, LESSONS / name) if run else (LESSONS / name,):
                 if path.exists():
                     render(path, titles, run)
-    except (Problem, OSError) as problem:
+    except (Problem, OSError, ValueError) as problem:
         print(f"{shown(path)}: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\nStopped; {shown(path)} is as it was.", file=sys.stderr)
         return 1
     return 0
 

@@ -4,7 +4,8 @@
 
 Slides, for each lesson of `notebooks/`, by a simple rule:
 
-- A heading starts a slide; a long section goes on over several, each under its heading.
+- A heading starts a slide; what does not fit goes on over several, each under its heading: the page
+  measures it in the browser.
 - A picture or a table has a slide of its own; its code is the slide below (the arrow down).
 - Other code follows its text, and what it printed comes one step later: time to guess.
 - An answer that unfolds in the notebook comes one step after its question.
@@ -12,7 +13,7 @@ Slides, for each lesson of `notebooks/`, by a simple rule:
   {"slide_type": "skip"}` in their metadata.
 
 A handout has the texts, formulas, pictures and exercises of a lesson for printing, without code,
-and the quiz without its answers. Where a Chromium is installed, it is made a PDF as well.
+and the quiz without its answers.
 
 nbconvert makes the pages, by the templates in lib/tools/pages; formulas become MathML, which
 browsers draw themselves; reveal.js is the one in the package sphinx-revealjs.
@@ -20,7 +21,6 @@ browsers draw themselves; reveal.js is the one in the package sphinx-revealjs.
 
 import argparse
 import html
-import math
 import re
 import sys
 from importlib.metadata import distribution
@@ -34,7 +34,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from traitlets.config import Config
 
 from ..files import Problem, write_atomically
-from . import chromium, exercises, navigation
+from . import exercises, navigation
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = ROOT / "notebooks"
@@ -42,10 +42,6 @@ PAGES = Path(__file__).resolve().parent / "pages"
 OUTPUT = ROOT / "build"
 REVEAL = distribution("sphinx-revealjs").locate_file("sphinx_revealjs/_static/revealjs/dist")
 DISPLAYS = ("image/png", "text/html", "text/markdown")  # a picture, a table; the rest is printed
-
-# What goes on a slide, in lines of text and letters a line; tried out by looking. A page makes the
-# letters smaller where it was too much.
-LINES, COLUMNS, CODE_LINE, GAP = 13, 72, 0.72, 0.5
 
 # A block of Markdown: an unfolding answer, code, a formula, a heading, or up to an empty line.
 BLOCK = re.compile(
@@ -148,48 +144,35 @@ def outputs(found):
     return new_code_cell(outputs=list(found), metadata=hidden)
 
 
-def height(source, line=1):
-    """Roughly how high Markdown or code is on a slide, in lines of text."""
-    source = re.sub(r"\$\$.*?\$\$", "formula\n" * 2, source.strip(), flags=re.DOTALL)
-    source = re.sub(r"\$[^$\n]+\$", "formula", source)
-    source = re.sub(r"\]\([^)]*\)|<[^>]+>", "", source)
-    lengths = map(len, source.split("\n"))
-    return sum(math.ceil(max(1, length) / COLUMNS) for length in lengths) * line + GAP
-
-
 class Deck:
     """Cells with nbconvert's slide types, filled from the first slide to the last."""
 
     def __init__(self):
         self.cells, self.heading = [], ""
-        self.room = 0  # lines that are left on the last slide
-        self.steps = False  # whether something on it comes one step later
+        self.full = True  # whether what comes next needs a slide of its own
 
-    def start(self, kind="slide"):
-        """Start a slide under the heading of this section."""
-        self._put(new_markdown_cell(self.heading), kind)
-        # below the title stands all that introduces the lesson
-        self.room, self.steps = (2 if self.heading.startswith("# ") else 1) * LINES, False
-        self.heading = re.sub("^# ", "## ", self.heading)
-
-    def add(self, cell, needed=0, stays=False):
-        """Add a cell to the last slide, or to a new one if it does not fit and need not stay."""
-        if needed > self.room and not (stays and self.cells):
+    def add(self, cell):
+        """Add a cell to the last slide, or to a new one if that is full."""
+        if self.full:
             self.start()
-        self.room -= needed
         self._put(cell)
 
     def add_step(self, cell):
-        """Add a cell to the last slide that comes one step later."""
+        """Add a cell to the last slide that comes one step later, and nothing behind it."""
         self._put(cell, "fragment")
-        self.steps = True
+        self.full = True
 
     def add_alone(self, cells, kind="slide"):
         """Add a slide that has nothing else on it."""
         self.start(kind)
         for cell in cells:
             self._put(cell)
-        self.room = 0
+        self.full = True
+
+    def start(self, kind="slide"):
+        """Start a slide under the heading of this section."""
+        self._put(new_markdown_cell(self.heading), kind)
+        self.heading, self.full = re.sub("^# ", "## ", self.heading), False
 
     def _put(self, cell, kind="-"):
         cell.metadata["slideshow"] = {"slide_type": kind}
@@ -219,10 +202,8 @@ def slide_cells(notebook):
 
 def add_code(deck, sources, printed=()):
     """Move code to a deck and add, one step later, what it printed."""
-    below = sum(output.get("text", "").count("\n") for output in printed) * CODE_LINE
     while sources:
-        source = sources.pop(0)
-        deck.add(new_code_cell(source), height(source, CODE_LINE) + (0 if sources else below))
+        deck.add(new_code_cell(sources.pop(0)))
     if printed:
         deck.add_step(outputs(printed))
 
@@ -232,20 +213,18 @@ def add_text(deck, cell):
     before = ""
     for block in map(str.strip, BLOCK.findall(cell.source)):
         unfolding = re.fullmatch(exercises.UNFOLDING, block, re.DOTALL)
-        if deck.steps or (unfolding and cell.id == navigation.QUIZ):
-            deck.room = 0
         if re.match("#+ ", block):
-            deck.heading, deck.room = re.sub("^##+", "##", block), 0
+            deck.heading, deck.full = re.sub("^##+", "##", block), True
         elif unfolding:
             question, answer = unfolding.groups()
-            deck.add(new_markdown_cell(question), height(question) + height(answer))
+            deck.add(new_markdown_cell(question))
             deck.add_step(new_markdown_cell(answer.strip(), metadata={"tags": ["answer"]}))
         elif re.fullmatch(r"!\[[^\]]*\]\([^)]*\)", block):
             deck.add_alone([new_markdown_cell(block)])
+        elif before.endswith(":") and not deck.full:
+            deck.cells[-1].source += "\n\n" + block  # what is announced stays with its text
         elif cell.id != navigation.QUIZ:  # there it says how to unfold an answer
-            line = CODE_LINE if block.startswith(("```", "|")) else 1
-            stays = before.endswith(":") or block.startswith("$$")
-            deck.add(new_markdown_cell(block), height(block, line), stays)
+            deck.add(new_markdown_cell(block))
         before = block
 
 
@@ -294,17 +273,11 @@ def main(arguments=None):
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default: build")
     options = parser.parse_args(arguments)
     paths = options.notebooks or sorted(LESSONS.glob("[0-9]*.ipynb"))
-    browser = chromium.find_browser()
     for kind, make_page in (("slides", slide_page), ("handouts", handout_page)):
         folder = options.output.resolve() / kind
         for path in paths:
-            target = folder / f"{path.stem}.html"
-            write(make_page, path, target)
-            if kind == "handouts" and browser:
-                chromium.print_pdf(browser, target, target.with_suffix(".pdf"))
+            write(make_page, path, folder / f"{path.stem}.html")
         print(f"{len(paths)} {kind} in {folder}")
-    if not browser:
-        print("No PDF of the handouts: that takes Chromium or Chrome. Print the pages instead.")
 
 
 if __name__ == "__main__":

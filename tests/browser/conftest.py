@@ -4,8 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-from lib.tools import chromium
-
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -62,7 +60,8 @@ def browser(tmp_path_factory):
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("profile")),
-            **lab_page.launch_options(chromium.find_browser()),
+            executable_path=lab_page.find_browser(),
+            args=list(lab_page.CHROMIUM_OPTIONS),
             viewport={"width": 1400, "height": 1000},
         )
         yield context.pages[0]

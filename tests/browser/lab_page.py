@@ -9,6 +9,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.tools import chromium, lab, private_state
+from lib.tools import lab, private_state
 
 import nbformat
 import numpy as np
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 SCREENSHOTS = ROOT / "build" / "browser"
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_OPTIONS = (
     "--disable-gpu",
     "--disable-quic",
@@ -40,28 +42,22 @@ CANVAS = ".jupyter-matplotlib-canvas-div canvas"
 MOST_COLOURS_OF_A_BLANK = 20
 
 
+def find_browser():
+    """The path of Chromium or of one of its kind, or None."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
 def what_is_missing():
     """One line that says what is not installed and how to get it, or None."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
         return "no Playwright: `make test-browser` installs it"
-    if chromium.find_browser() is None:
+    if find_browser() is None:
         return (
             "no Chromium on the PATH: `apt-get install chromium` (Debian), or Chrome from its maker"
         )
     return None
-
-
-def launch_options(browser):
-    """How Playwright starts the browser: with its sandbox, wherever that works."""
-    without = chromium.sandbox_options(browser)
-    return {
-        "executable_path": browser,
-        "headless": True,
-        "args": [*CHROMIUM_OPTIONS, *without],
-        "chromium_sandbox": not without,
-    }
 
 
 # --- the server -----------------------------------------------------------------------------------
