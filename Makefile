@@ -6,6 +6,7 @@
 ## make test     run the unit tests and every notebook    OFFLINE=1   without a network (Linux)
 ## make test-browser   every notebook and every live figure, in Chromium
 ##                                                        LESSONS=3   three a day, in turn
+## make test-backends  losses, heads and models, as below  BACKENDS="tensorflow jax torch"
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
@@ -37,6 +38,7 @@ PLATFORM ?=
 OUT ?=
 PACKAGES ?= oldest
 SAVE ?=
+BACKENDS ?= tensorflow jax torch
 
 PY = "$(VENV)/bin/python"
 PYTEST = $(PY) -m pytest --durations=0 --durations-min=1
@@ -55,7 +57,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .NOTPARALLEL:
-.PHONY: help environment environment-tests environment-lint lab test test-browser render pictures results data bench versions slides grade bundle lint lock clean
+.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data bench versions slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -80,6 +82,23 @@ test: environment-tests
 	failed=0; \
 	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
 	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
+
+# What is marked so holds on every backend. PyTorch is large and nothing else here needs it: it has
+# a folder of its own in the environment.
+TORCH = $(VENV)/torch
+INTO_TORCH = --target "$(TORCH)" --requirement tests/requirements-torch.txt
+$(TORCH)/whole: tests/requirements-torch.txt | environment-tests
+	rm -rf "$(TORCH)"
+	$(PY) -m uv pip install --quiet --torch-backend cpu $(INTO_TORCH) || \
+		$(PY) -m pip install --quiet $(INTO_TORCH)
+	touch $@
+BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
+test-backends: environment-tests $(if $(filter torch,$(BACKENDS)),$(TORCH)/whole)
+	failed=0; for backend in $(BACKENDS); do \
+		test $$backend = tensorflow || not=" and not tensorflow"; \
+		KERAS_BACKEND=$$backend PYTHONPATH="$(TORCH)" $(TEST) --numprocesses=2 \
+			--dist=loadfile -m "backends$$not" $(BACKENDS_TESTS) || failed=1; \
+	done; exit $$failed
 
 test-browser: environment-tests
 	$(PYTEST) tests/browser

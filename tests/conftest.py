@@ -29,6 +29,13 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+def pytest_sessionfinish(session):
+    """Of what holds on every backend, nothing is skipped without anybody seeing it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "backends" in session.config.option.markexpr and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True, scope="module")
 def nothing_is_left_to_the_next_file():
     """Figures and models of the files before would make each search for garbage slow."""
