@@ -95,7 +95,7 @@ $(TORCH)/whole: tests/requirements-torch.txt | environment-tests
 BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
 test-backends: environment-tests $(if $(filter torch,$(BACKENDS)),$(TORCH)/whole)
 	failed=0; for backend in $(BACKENDS); do \
-		test $$backend = tensorflow || not=" and not tensorflow"; \
+		not=; test $$backend = tensorflow || not=" and not tensorflow"; \
 		KERAS_BACKEND=$$backend PYTHONPATH="$(TORCH)" $(TEST) --numprocesses=2 \
 			--dist=loadfile -m "backends$$not" $(BACKENDS_TESTS) || failed=1; \
 	done; exit $$failed
