@@ -76,8 +76,8 @@ def _tones(p, t, colour):
         if place is None:
             return keys[0]
         place = place * (len(keys) - 1)
-        low = np.minimum(place.astype("int32"), len(keys) - 2)
-        part = place - low
+        low = np.minimum(np.floor(place), len(keys) - 2)
+        part, low = place - low, low.astype("int32")
         return [key[low] + part * (key[low + 1] - key[low]) for key in keys.T]
 
     found = {name: tone(name) for name in ("white", "black", "lip", "mouth", "bar")}
@@ -143,12 +143,16 @@ class _Canvas:
 
         soft: how many pixels the edge is wide.
         """
-        return np.clip(0.5 - distance * (self.scale / soft), 0, 1)
+        pixels = distance * (-self.scale / soft)
+        pixels += 0.5
+        return np.clip(pixels, 0, 1, out=pixels)
 
     def paint(self, cover, tone, factor=1.0):
         """Lay a colour, times a factor, over the picture."""
         for channel, value in zip(self.image, tone, strict=True):
-            channel += cover * (value * factor - channel)
+            change = value * factor - channel  # in place: this is where the time goes
+            change *= cover
+            channel += change
 
 
 def _span(found):
@@ -175,7 +179,7 @@ def _bumps(x):
 def _ellipse(x, y, radius_x, radius_y):
     """Distance to an ellipse, exact for a circle."""
     x, y = x / radius_x, y / radius_y
-    return (np.sqrt(x * x + y * y) - 1) * np.sqrt(radius_x * radius_y)
+    return (np.sqrt(x * x + y * y) - 1) * np.sqrt(np.float32(radius_x * radius_y))
 
 
 def _box(x, y, half_width, half_height, corner):
@@ -202,9 +206,11 @@ def _draw_body(canvas, p, tones):
     canvas.paint(1.0, tones.background, 1.06 - 0.12 * middle)
     shoulders = canvas.cover(_ellipse(x, y - 1.16, 0.86, 0.46))
     canvas.paint(shoulders, tones.clothes)
-    canvas.cap = _outline(canvas, p, p.side, p.top)
+    full = np.maximum(p.hairy, np.clip(1.5 + 3.3 * canvas.y, 0, 1))  # the bald: at the sides only
+    side = p.side * full - 0.03 * (1 - full)
+    canvas.cap = _outline(canvas, p, side, p.top - 0.03 * (1 - p.hairy))
     angle = canvas.x / (np.abs(canvas.x) + np.abs(canvas.y) + 0.01)
-    canvas.cap -= p.curls * _bumps(3.5 * angle + 0.5)
+    canvas.cap -= p.curls * full * _bumps(3.5 * angle + 0.5)
     hair = canvas.cover(_mane(canvas, p))
     canvas.paint(hair, tones.hair, 0.82)
     neck = np.minimum(_box(x, y - 0.72, 0.19, 0.36, 0.12), _ellipse(x, y - 0.92, 0.26, 0.14))
@@ -226,13 +232,12 @@ def _mane(canvas, p):
         np.minimum(half_height, 0.3),
     )
     fall = fall - p.curls * _bumps(5 * canvas.y)
-    bare = -canvas.y - 0.1 - 2 * p.hairy  # above this line the bald have none
-    return np.maximum(np.where(canvas.y < 0, canvas.cap, fall), bare)
+    return np.where(canvas.y < 0, canvas.cap, fall)
 
 
 def _draw_head(canvas, p, tones):
     out = np.abs(canvas.x) - 0.98 * p.head_width
-    out += np.copysign(0.10, canvas.x).astype("float32") * canvas.sin_yaw  # the far ear hides
+    out += np.copysign(np.float32(0.1), canvas.x) * canvas.sin_yaw  # the far ear hides
     y = canvas.y - 0.03
     canvas.paint(canvas.cover(_ellipse(out, y, 0.75 * p.ears, p.ears)), tones.skin, 0.95)
     inner = _ellipse(out - 0.25 * p.ears, y, 0.35 * p.ears, 0.6 * p.ears)
@@ -365,7 +370,7 @@ def _photograph(canvas, t, tones):
     )
     person = np.maximum(canvas.person, canvas.in_head)
     light = 1 + (np.clip(light, 0.15, 1.5) - 1) * (0.25 + 0.75 * person)  # a wall is far away
-    near = np.abs(canvas.row - t.bar_y) - 0.14
+    near = np.abs(canvas.row - t.bar_y) - 0.11
     bar = np.clip(0.5 - near * canvas.picture_scale, 0, 1) * t.bar
     grain = _grain(t, canvas.image.shape[1]) + (0.5 + t.brightness)
     canvas.image *= light

@@ -65,12 +65,12 @@ TRAITS = {
 # and the lowest and highest value that `portraits` takes.
 NUISANCES = {
     "roll": (0.0, 18.0, -45.0, 45.0),  # degrees; above 0 the head leans to the picture's right
-    "yaw": (0.0, 28.0, -45.0, 45.0),  # degrees; above 0 it turns to the picture's right
-    "pitch": (0.0, 16.0, -30.0, 30.0),  # degrees; above 0 it looks up
-    "zoom": (1.12, 0.14, 0.5, 2.0),
+    "yaw": (0.0, 32.0, -45.0, 45.0),  # degrees; above 0 it turns to the picture's right
+    "pitch": (0.0, 18.0, -30.0, 30.0),  # degrees; above 0 it looks up
+    "zoom": (1.12, 0.16, 0.5, 2.0),
     "shift_x": (0.0, 0.06, -0.5, 0.5),  # share of the picture's width, to the right
     "shift_y": (0.0, 0.05, -0.5, 0.5),  # and of its height, down
-    "light_x": (0.0, 0.6, -1.0, 1.0),  # from the picture's left, to from its right
+    "light_x": (0.0, 0.75, -1.0, 1.0),  # from the picture's left, to from its right
     "light_y": (-0.2, 0.4, -1.0, 1.0),  # from above, to from below
     "smile": (0.3, 0.7, -1.0, 1.0),
     "mouth_open": (0.0, 0.7, 0.0, 1.0),
@@ -78,8 +78,8 @@ NUISANCES = {
     "brow_lift": (0.0, 1.0, -1.0, 1.0),
     "background": (0.6, 0.4, 0.0, 1.0),  # dark to light
     "clothes": (0.5, 0.5, 0.0, 1.0),  # colours in a row
-    "contrast": (1.0, 0.30, 0.2, 2.0),
-    "brightness": (0.0, 0.10, -0.5, 0.5),  # added, where black is 0 and white 1
+    "contrast": (1.0, 0.35, 0.2, 2.0),
+    "brightness": (0.0, 0.12, -0.5, 0.5),  # added, where black is 0 and white 1
     "noise": (0.0, 0.06, 0.0, 0.5),  # standard deviation, on the same scale
 }
 BLINKS = 0.12  # share of the pictures with closed eyes, at strength 1
@@ -205,10 +205,7 @@ def portraits(traits, nuisances=None, *, size=64, colour=True, **changes):
         raise ValueError("traits: expected numbers from -1 to 1; identities() draws some.")
     table = _neutral(1) if nuisances is None else nuisances
     if getattr(table, "dtype", None) != TABLE or table.ndim != 1 or not len(table):
-        raise ValueError(
-            f"nuisances: expected rows of the table of a set, as faces.nuisances[:5], got "
-            f"{inputs.shown(nuisances)}."
-        )
+        raise ValueError("nuisances: expected rows of a set's table, such as test.nuisances[:5].")
     changes = {name: _column(name, values) for name, values in changes.items()}
     given = {"traits": traits, "nuisances": table} | changes
     lengths = {len(values) for values in given.values()} - {1}
@@ -248,8 +245,8 @@ def _column(name, values):
     low, high = LIMITS[name]
     if values.min() < low or values.max() > high:
         raise ValueError(
-            f"{name}: expected numbers from {low:g} to {high:g}, got {values.min():g} to "
-            f"{values.max():g}."
+            f"{name}: expected numbers from {low:g} to {high:g}, got {float(values.min()):g} "
+            f"to {float(values.max()):g}."
         )
     return values
 
@@ -299,7 +296,7 @@ def _draw_table(keys, odd, strength, hard):
     elif hard == "low resolution":
         table["resolution"] = np.where(odd, 9 + np.floor(4 * far), 0)
     elif hard == "turned head":
-        table["yaw"] = np.where(odd, side * (30 + 12 * far), table["yaw"])
+        table["yaw"] = np.where(odd, side * (36 + 8 * far), table["yaw"])
     return table
 
 
