@@ -432,6 +432,7 @@ def test_one_row_serves_all_pictures():
     turned = faces.portraits(pair[0], TABLE[:1], yaw=[-20, 5, 20], size=16)
     assert turned.shape == (3, 16, 16, 3)
     np.testing.assert_array_equal(turned[1], drawn[0])
+    faces.portraits(pair[0], TABLE, yaw=5, size=16)
     assert (TABLE["yaw"] == 0).all(), "the table that is given stays as it is"
     between = faces.portraits(np.linspace(pair[0], pair[1], 5), size=16)
     np.testing.assert_array_equal(between[[0, -1]], faces.portraits(pair, size=16))
