@@ -99,7 +99,8 @@ LIMITS = {name: limits for name, (_, _, *limits) in NUISANCES.items()} | {
     "grain": (0, 2**64 - 1),
 }
 MAX_BYTES = 4 * 10**9
-PIXELS_AT_ONCE = 100_000
+MAX_PEOPLE = 10**6
+PIXELS_AT_ONCE = 100_000  # of all pictures that a thread draws together
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +143,7 @@ def people(split="train", count=1000, images=20, *, strength=0.6, hard=None, see
 
     Args:
         split: "train", "validation" or "test".
-        count: how many people.
+        count: how many people, up to a million.
         images: how many pictures of each.
         strength: from 0, where all pictures of a person are equal, to 1: how far the nuisances go.
         hard: None, or one of `HARD`.
@@ -155,7 +156,7 @@ def people(split="train", count=1000, images=20, *, strength=0.6, hard=None, see
     Raises:
         ValueError: naming the argument that is out of range, or pictures of more than 4 GB.
     """
-    count = inputs.whole_number(count, "count")
+    count = inputs.whole_number(count, "count", 1, MAX_PEOPLE)
     images = inputs.whole_number(images, "images")
     size = _size(size)
     strength = inputs.number_from(strength, "strength", 0, 1)
@@ -176,7 +177,7 @@ def identities(split="test", count=1, *, seed=0):
 
     Args and errors as for `people`.
     """
-    return _draw_traits(_keys(split, inputs.whole_number(count, "count"), seed))
+    return _draw_traits(_keys(split, inputs.whole_number(count, "count", 1, MAX_PEOPLE), seed))
 
 
 def portraits(traits, nuisances=None, *, size=64, colour=True, **changes):
@@ -290,7 +291,7 @@ def _draw_table(keys, odd, strength, hard):
     side, far = np.where(next(draws) < 0.5, -1, 1), next(draws)
     if hard in ("glasses", "bar"):
         table[hard] = odd
-        table["bar_y"] = far - 0.4 if hard == "bar" else 0
+        table["bar_y"] = np.where(table["bar"], far - 0.4, 0)
     elif hard == "side light":
         table["light_x"] = np.where(odd, side, table["light_x"])
     elif hard == "low resolution":

@@ -45,7 +45,7 @@ CHECKSUMS = {
     "train": "0bdc7d2f9290804088440580b11bd78af8c19b2b256494e0bcbe9d89478d3611",
     "validation": "74d6022b17e2245fb310d565fcd6c7d686a6c76bc537dc688ef0a464c8965f94",
     "test": "2f350bf180a0e890267c6b56be823f6fa9063f6e01e69de8f0011d9e2a9ac8fb",
-    "hard": "bd03adee23b73118ac4900862e4ff52ae25f2ce2a0f1a1b1b0b9ddbd4c94beea",
+    "hard": "2fa9a010f930ea7ab7e8fd70fb4321904f656d7be2bdda3d00a03c320f1da803",
     "portraits": "5fbdd77e422aa758e0cbd31f0385deb51496bd6b2bbe97ab8ad43098c1df4555",
 }
 
@@ -90,13 +90,7 @@ def test_nothing_is_computed_that_may_differ_in_the_last_digit(module):
     assert not any(isinstance(node.op, ast.MatMult) for node in powers)
     for node in powers:
         if isinstance(node.op, ast.Pow):
-            assert ast.unparse(node) in {
-                "2.0 ** (-53)",
-                "2.0 ** -53",
-                "2 ** 64",
-                "10 ** 9",
-                "size ** 2",
-            }
+            assert isinstance(node.left, ast.Constant) or ast.unparse(node.right) == "2"
 
 
 def test_all_arithmetic_of_pictures_is_float32(average, monkeypatch):
@@ -229,7 +223,7 @@ def test_a_hard_set_is_the_ordinary_one_with_one_thing_more(test_set, hard):
     name = {"side light": "light_x", "low resolution": "resolution", "turned head": "yaw"}.get(
         hard, hard
     )
-    assert set(changed) - {"bar_y"} == {name}
+    assert set(changed) == ({name, "bar_y"} if hard == "bar" else {name})
     assert (drawn.images != test_set.images).any(axis=(1, 2, 3))[odd].all()
     new, ordinary = drawn.nuisances[name][odd], faces.NUISANCES.get(name)
     if ordinary:  # further than any ordinary set goes
@@ -382,7 +376,7 @@ WRONG = {
         "seed": [-1, 0.5, 2**64, None],
         "size": [7, 513, 28.0, (28, 28)],
     },
-    faces.identities: {"split": ["tests"], "count": [0, None], "seed": [-1]},
+    faces.identities: {"split": ["tests"], "count": [0, None, 10**9], "seed": [-1]},
     faces.portraits: {
         "traits": [
             None,
