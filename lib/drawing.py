@@ -17,7 +17,7 @@ NECK = 0.55  # the height at which the head turns
 _COLOURS = {
     "skin": ("4a2f24", "7d5039", "b07a55", "dba981", "f3cfb0", "fbe3d0"),
     "flush": ("4a2019", "7d3a2a", "b05842", "db7d68", "f39f90", "fbaea4"),
-    "hair": ("17151a", "33211a", "5b3622", "94491f", "d9a95b", "b9b6b4", "f1eee8"),
+    "hair": ("17151a", "2b1c17", "4a2c1c", "6b4126", "94491f", "c98f45", "e3c27e", "d8d5d1"),
     "iris": ("24150e", "3f2615", "5f4522", "4f6a45", "4a7896"),
     "background": ("2f4a63", "4d7f86", "8fb59a", "e3cda4", "f6ece0"),
     "clothes": ("26324d", "8c2f39", "2f6f5e", "c98a2b", "5c4b8a", "d9d4cc"),
@@ -49,7 +49,7 @@ def draw(p, t, size, colour):
         size: pixels across and down.
         colour: True for red, green and blue, False for grey.
     """
-    p.hairy = np.clip((0.98 - p.hairline) * 6, 0, 1)  # 0: bald on top
+    p.hairy = np.clip((0.94 - p.hairline) * 7, 0, 1)  # 0: bald on top
     p.top = p.volume * p.hairy  # how far hair stands off
     p.side = p.volume * (0.3 + 0.5 * p.hairy)
     p.curls = np.maximum(p.curl, 0) * (0.02 + 0.03 * p.hairy)

@@ -32,14 +32,14 @@ HARD = ("glasses", "bar", "side light", "low resolution", "turned head")
 # the range, which is given here. Lengths are in halves of the picture's width.
 TRAITS = {
     "skin": (0.5, 0.5),  # dark to light
-    "hair": (0.5, 0.5),  # black, brown, red, blond, grey, white
+    "hair": (0.5, 0.5),  # black, brown, red, blond, silver
     "head_width": (0.47, 0.075),
     "forehead": (0.60, 0.06),
     "chin": (0.62, 0.09),
     "jaw": (0.40, 0.40),  # round to square
     "taper": (0.20, 0.20),  # how much narrower the head is below
     "ears": (0.13, 0.045),
-    "hairline": (0.67, 0.36),  # share of the forehead: a fringe down to the brows, to bald
+    "hairline": (0.63, 0.33),  # share of the forehead: a fringe down to the brows, to bald
     "parting": (0.0, 0.6),  # on one side or the other
     "volume": (0.11, 0.08),  # of the hair
     "length": (0.42, 0.58),  # of the hair: short, to below the shoulders

@@ -42,11 +42,11 @@ def rows_at(low, high, size=64):
 # --- the same everywhere --------------------------------------------------------------------------
 
 CHECKSUMS = {
-    "train": "0bdc7d2f9290804088440580b11bd78af8c19b2b256494e0bcbe9d89478d3611",
-    "validation": "74d6022b17e2245fb310d565fcd6c7d686a6c76bc537dc688ef0a464c8965f94",
-    "test": "2f350bf180a0e890267c6b56be823f6fa9063f6e01e69de8f0011d9e2a9ac8fb",
-    "hard": "2fa9a010f930ea7ab7e8fd70fb4321904f656d7be2bdda3d00a03c320f1da803",
-    "portraits": "5fbdd77e422aa758e0cbd31f0385deb51496bd6b2bbe97ab8ad43098c1df4555",
+    "train": "b5c5c9c0116c83a4ed4fd0a0793ad043dfe0905215e11e62afc5eaf78bbee044",
+    "validation": "e66543e90853d51e2507802b216a8380c5b2c9fc552ff68afd41a1a82f7f664a",
+    "test": "428fc39aa1bafc3f6dfd701f1bd3c11750e5646d7875464ed6fbd7cf5d227058",
+    "hard": "6e58e3d4793bc7b989ed84a91a9f2bc943c3b36f367256cd2fc7114aace00372",
+    "portraits": "5af60815f34f43196ada504768c787c7c23ca5a757937ae8b54c69ddce01f1b9",
 }
 
 
