@@ -113,13 +113,13 @@ def test_all_arithmetic_of_pictures_is_float32(average, monkeypatch):
 
 
 def test_threads_parts_and_windows_change_nothing(monkeypatch):
-    traits = RNG.choice([-1.0, 1.0], (60, len(faces.TRAITS)))
-    table = {name: RNG.uniform(*limits, 60) for name, limits in faces.LIMITS.items()}
-    table |= {"resolution": RNG.integers(0, 40, 60), "grain": RNG.integers(0, 2**60, 60)}
-    table["noise"] = 0.01 * RNG.random(60)
+    traits = RNG.choice([-1.0, 1.0], (200, len(faces.TRAITS)))
+    table = {name: RNG.uniform(*limits, 200) for name, limits in faces.LIMITS.items()}
+    table |= {"resolution": RNG.integers(0, 40, 200), "grain": RNG.integers(0, 2**60, 200)}
+    table["noise"] = 0.01 * RNG.random(200)
     whole = faces.portraits(traits, size=28, **table)
     monkeypatch.setattr(faces, "_processors", lambda: 1)
-    monkeypatch.setattr(faces, "PIXELS_AT_ONCE", 7 * 28**2)
+    monkeypatch.setattr(faces, "PIXELS_AT_ONCE", 1)  # each picture alone
     np.testing.assert_array_equal(faces.portraits(traits, size=28, **table), whole)
     monkeypatch.setattr(faces, "_processors", lambda: 3)
     monkeypatch.setattr(drawing._Canvas, "window", lambda canvas, *place: canvas)
