@@ -6,7 +6,8 @@
 ## make test     run the unit tests and every notebook    OFFLINE=1   without a network (Linux)
 ## make test-browser   every notebook and every live figure, in Chromium
 ##                                                        LESSONS=3   three a day, in turn
-## make test-backends  losses, heads and models, as below  BACKENDS="tensorflow jax torch"
+## make test-backends  losses, heads and models on TensorFlow, JAX and PyTorch
+##                                                        BACKENDS="jax torch"   on these
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST

@@ -393,7 +393,8 @@ class PartialFCModel(_BackboneAndHead):
     An optimizer with a memory moves also what has no gradient in this step: under Adam or momentum
     a class that was drawn lately goes on a little in the direction it had. With several replicas
     each adds the classes of its own part of the batch to the same draw. As with Dropout, a saved
-    model does not remember how far its draws had come.
+    model does not remember how far its draws had come. PyTorch, where nothing is compiled, computes
+    the full cosines in each step all the same: there only the way back is saved.
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).
