@@ -120,8 +120,9 @@ results: environment
 data: environment
 	@$(PY) -m lib.data
 
+# On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
 bench: environment
-	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
+	@PYTHONPATH="$(TORCH)" $(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 # In an environment of its own, deleted at the end: releases by the lists, not by the locks.
