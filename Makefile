@@ -6,7 +6,8 @@
 ## make test     run the unit tests and every notebook    OFFLINE=1   without a network (Linux)
 ## make test-browser   every notebook and every live figure, in Chromium
 ##                                                        LESSONS=3   three a day, in turn
-## make test-backends  losses, heads and models, as below  BACKENDS="tensorflow jax torch"
+## make test-backends  losses, heads and models on TensorFlow, JAX and PyTorch
+##                                                        BACKENDS="jax torch"   on these
 ## make render   execute notebooks, store their outputs   NB=notebooks/01_softmax.ipynb
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
@@ -99,7 +100,7 @@ $(TORCH)/whole: tests/requirements-torch.txt tests/requirements-onnx.txt | envir
 BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
 test-backends: environment-tests $(if $(filter torch,$(BACKENDS)),$(TORCH)/whole)
 	failed=0; for backend in $(BACKENDS); do \
-		test $$backend = tensorflow || not=" and not tensorflow"; \
+		not=; test $$backend = tensorflow || not=" and not tensorflow"; \
 		KERAS_BACKEND=$$backend PYTHONPATH="$(TORCH)" $(TEST) --numprocesses=2 \
 			--dist=loadfile -m "backends$$not" $(BACKENDS_TESTS) || failed=1; \
 	done; exit $$failed

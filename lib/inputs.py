@@ -1,4 +1,4 @@
-"""Checks of what is put in, shared by `evaluation`, `verification` and `plots`.
+"""Checks of what is put in, shared by `evaluation`, `verification`, `plots` and `faces`.
 
 Each check returns its value, ready to compute with, or raises one clear line: a `ValueError` that
 names the argument and says what was expected, or a `TypeError` where a thing of another kind was
@@ -161,6 +161,24 @@ def number_between(value, name, low, high):
             f"{name}: expected a number above {low:g} and below {high:g}, got {shown(value)}."
         )
     return number
+
+
+def number_from(value, name, low, high):
+    """A float from `low` to `high`, both included."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not low <= number <= high:
+        raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {shown(value)}.")
+    return number
+
+
+def one_of(value, name, known):
+    """A text that is one of these."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}; got {shown(value)}.")
+    return value
 
 
 def instance(value, kind, name, remedy):

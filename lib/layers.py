@@ -28,12 +28,16 @@ def checked_classes(num_classes):
     return whole_number("num_classes", num_classes, 2, hint)
 
 
-def inverse_length(vectors, axis):
-    """Return 1 / length along `axis`, kept as an axis of size one; 0 for a zero vector.
+def _squared_length(vectors, axis):
+    """Return the squared length along `axis`, kept as an axis of size one."""
+    return ops.sum(ops.square(vectors), axis=axis, keepdims=True)
+
+
+def _inverse_root(squared):
+    """Return 1 / length of vectors with these squared lengths; 0 for a zero vector.
 
     With 0 in place of 1 / 0 a zero vector has cosine 0 and gradient 0, neither of them NaN.
     """
-    squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
     inverse = ops.rsqrt(ops.maximum(squared, _SMALLEST_LENGTH**2))
     # "not <=" and not ">", so that the length of a NaN vector stays NaN
     return ops.where(squared <= _SMALLEST_LENGTH**2, 0.0, inverse)
@@ -49,7 +53,7 @@ def times_unit_columns(embeddings, kernel):
 
     @ops.custom_gradient
     def product_of(embeddings, kernel):
-        inverse = inverse_length(kernel, axis=0)
+        inverse = _inverse_root(_squared_length(kernel, axis=0))
         product = ops.matmul(embeddings, kernel) * inverse
 
         def gradient(*args, upstream=None):
@@ -69,27 +73,30 @@ def times_unit_columns(embeddings, kernel):
 
 def unit_rows(embeddings):
     """Return finite embeddings divided by their lengths, in float32; a zero one stays zero."""
-    embeddings = finite(embeddings)
-    return embeddings * inverse_length(embeddings, axis=-1)
+    embeddings, squared = _finite(embeddings)
+    return embeddings * _inverse_root(squared)
 
 
-def finite(embeddings):
-    """Return the embeddings as float32, refusing NaN and infinite ones.
+def _finite(embeddings):
+    """Return the embeddings and their squared lengths in float32, refusing NaN and infinite ones.
 
     Outside compiled code and on a CPU the error names the sample. In code compiled by TensorFlow
     for a CPU the picking of a flag that is not there stops the program, and the error shows the
     operation's name. Elsewhere nothing can stop, and the sample's outputs are NaN.
     """
     embeddings = ops.cast(embeddings, "float32")
+    squared = _squared_length(embeddings, axis=-1)
     # Also refuses a length beyond the float32 range, which would pass for a cosine of 0.
-    valid = ops.isfinite(ops.sum(ops.square(embeddings), axis=-1))
+    valid = ops.isfinite(squared)
     try:  # each backend has its own error for what has no value yet
         # On another device than the CPU it would mean to wait for all that was sent there.
         here = "cpu" in str(getattr(valid, "device", "cpu")).lower()
         flags = ops.convert_to_numpy(valid) if here else None
     except Exception:
         flags = None
-    if flags is not None and not flags.all():
+    if flags is not None:
+        if flags.all():
+            return embeddings, squared
         raise ValueError(
             f"The embedding of sample {int(flags.argmin())} is NaN or infinite. Look for such "
             "numbers in the images and in the backbone's weights; after a few good steps the "
@@ -98,9 +105,10 @@ def finite(embeddings):
     if keras.backend.backend() == "tensorflow":
         count = ops.shape(valid)[0]
         with keras.name_scope("embedding_is_nan_or_infinite"):
-            places = ops.where(valid, ops.arange(count, dtype="int32"), count)
-            valid = ops.logical_and(valid, ops.take(valid, places))
-    return ops.where(ops.expand_dims(valid, axis=-1), embeddings, math.nan)
+            places = ops.where(valid[:, 0], ops.arange(count, dtype="int32"), count)
+            valid = ops.logical_and(valid, ops.take(valid, places, axis=0))
+    embeddings = ops.where(valid, embeddings, math.nan)
+    return embeddings, _squared_length(embeddings, axis=-1)
 
 
 class _NormalisedHead(keras.layers.Layer):
@@ -188,7 +196,7 @@ class ModifiedSoftmaxHead(_NormalisedHead):
     """
 
     def call(self, embeddings):
-        return times_unit_columns(finite(embeddings), self.kernel)
+        return times_unit_columns(_finite(embeddings)[0], self.kernel)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

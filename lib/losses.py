@@ -65,7 +65,7 @@ def softmax_cross_entropy(labels, logits):
     # The maximum is only a shift: seen as a constant, the gradient is exactly softmax - onehot.
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     log_sum_exp = ops.log(ops.sum(ops.exp(logits), axis=-1))
-    return ops.where(valid, log_sum_exp - _pick(logits, index), math.nan)
+    return _or_nan(valid, log_sum_exp - _pick(logits, index))
 
 
 def psi(angle):
@@ -84,12 +84,12 @@ def psi(angle):
         A tensor of the same shape and dtype.
     """
     k = ops.floor(angle / math.pi)
-    return _sign(angle) * ops.cos(angle) - 2.0 * k
+    return _sign(k) * ops.cos(angle) - 2.0 * k
 
 
-def _sign(angle):
-    """Return (-1)**k for k = floor(angle / pi)."""
-    return 1.0 - 2.0 * ops.mod(ops.floor(angle / math.pi), 2.0)
+def _sign(k):
+    """Return (-1)**k."""
+    return 1.0 - 2.0 * ops.mod(k, 2.0)
 
 
 def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
@@ -108,33 +108,25 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     Returns:
         A float32 tensor of the same shape, not yet multiplied by the scale.
     """
-    return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), m1, m2, m3), "float32")
+    return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), m1, m2, m3)[0], "float32")
 
 
 def _margin_logit(cosine, m1, m2, m3):
-    """Return `margin_logit` in the dtype of the cosine."""
-    if m1 == 1.0 and m2 == 0.0:
-        return cosine - m3  # psi(arccos c) is c itself: no trigonometry
-    return psi(m1 * ops.arctan2(_sine(cosine), cosine) + m2) - m3
-
-
-def _margin_slope(cosine, m1, m2):
-    """Return the derivative of `_margin_logit`: psi'(m1 theta + m2) * m1 * dtheta/dc."""
-    if m1 == 1.0 and m2 == 0.0:
-        return ops.ones_like(cosine)
-    sine = _sine(cosine)
+    """Return `margin_logit` in the cosine's dtype, and a function that returns its derivative."""
+    if m1 == 1.0 and m2 == 0.0:  # psi(arccos c) is c itself: no trigonometry
+        return cosine - m3, lambda: 1.0
+    # sin(arccos c), and at c = +-1 or beyond a number near 0 that does not depend on c. The floor
+    # lies below (1 - c)(1 + c) of the float32 next to 1. At the ends themselves it keeps out the
+    # derivative of the square root, which is infinite there.
+    sine = ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
     angle = m1 * ops.arctan2(sine, cosine) + m2
-    slope = _sign(angle) * ops.sin(angle) * m1 / sine
-    return ops.where(sine > _SMALLEST_SINE, slope, 0.0)
 
+    def slope():
+        """psi'(m1 theta + m2) * m1 * dtheta/dc."""
+        rise = _sign(ops.floor(angle / math.pi)) * ops.sin(angle) * m1 / sine
+        return ops.cast(ops.where(sine > _SMALLEST_SINE, rise, 0.0), "float32")
 
-def _sine(cosine):
-    """Return sin(arccos c), and at c = +-1 or beyond a number near 0 that does not depend on c.
-
-    The floor lies below (1 - c)(1 + c) of the float32 next to 1. At the ends themselves it keeps
-    out the derivative of the square root, which is infinite there.
-    """
-    return ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
+    return psi(angle) - m3, slope
 
 
 def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
@@ -155,7 +147,8 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
     @ops.custom_gradient
     def loss_of(cosines):
         target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
-        own = ops.cast(scale * _margin_logit(target, m1, m2, m3), "float32")
+        logit, slope = _margin_logit(target, m1, m2, m3)
+        own = ops.cast(scale * logit, "float32")
         others = ops.scatter_update(scale * cosines, places, ops.full_like(own, -math.inf))
         largest = ops.max(others, axis=-1, keepdims=True)
         exps = ops.exp(others - largest)
@@ -167,12 +160,11 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
                 (upstream,) = args
             missing = scale * upstream * ops.sigmoid(ahead)  # what the others share, s (1 - p_y)
             of_others = exps * ops.expand_dims(missing / total, axis=-1)
-            slope = ops.cast(_margin_slope(target, m1, m2), "float32")
             if smoothing:
                 lifted = scale * smoothing * upstream
                 of_others = of_others - ops.expand_dims(lifted, axis=-1) / classes
                 missing = missing - lifted * (1.0 - 1.0 / classes)
-            return ops.scatter_update(of_others, places, -missing * slope)
+            return ops.scatter_update(of_others, places, -missing * slope())
 
         value = ops.softplus(ahead)
         if smoothing:
@@ -238,10 +230,10 @@ class MarginLoss(keras.losses.Loss):
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
         index, valid = class_index(labels, cosines)
-        valid = ops.logical_and(valid, _is_cosine(_pick(cosines, index)))
+        valid = _both(valid, _is_cosine(_pick(cosines, index)))
         margins = (self.m1, self.m2, self.m3)
         loss = _margin_cross_entropy(cosines, index, *margins, self.scale, self.label_smoothing)
-        return ops.where(valid, loss, math.nan)
+        return _or_nan(valid, loss)
 
     def get_config(self):
         return _config(self, "m1", "m2", "m3", "scale", "label_smoothing")
@@ -421,9 +413,10 @@ def number(name, value):
 
 
 def class_index(labels, logits):
-    """Return labels as an int32 index of shape (batch,) and whether each is a class.
+    """Return labels as an int32 index of shape (batch,), and whether each is a class.
 
-    What is no class gets an index out of range where looking that up stops the program, and
+    The latter is True for all where the labels can be looked at, and otherwise a tensor. What is
+    no class gets an index out of range where looking that up stops the program, and
     elsewhere 0: there the caller makes the sample's loss NaN.
     """
     if len(logits.shape) != 2 or logits.shape[-1] is None or logits.shape[-1] < 2:
@@ -448,16 +441,20 @@ def class_index(labels, logits):
     # Not squeeze: it would also drop the batch axis of a batch of one.
     labels = ops.reshape(labels, (-1,))
     index = ops.cast(labels, "int32")
-    in_range = ops.logical_and(index >= 0, index < num_classes)
-    # Casting back also finds what is no whole number: 0.5 and NaN.
-    valid = ops.logical_and(in_range, ops.cast(index, labels.dtype) == labels)
-    row = _first_false(valid)
-    if row is not None:
+    values = _look(labels)
+    if values is not None:
+        valid = (values >= 0) & (values < num_classes) & (values == values.round())
+        if valid.all():
+            return index, True
+        row = int(valid.argmin())
         raise ValueError(
-            f"Label {ops.convert_to_numpy(labels)[row]} of sample {row} is no class: with "
-            f"{num_classes} classes labels are whole numbers from 0 to {num_classes - 1}. A sample "
-            "that should not count gets the sample_weight 0 and any class."
+            f"Label {values[row]} of sample {row} is no class: with {num_classes} classes labels "
+            f"are whole numbers from 0 to {num_classes - 1}. A sample that should not count gets "
+            "the sample_weight 0 and any class."
         )
+    valid = ops.logical_and(index >= 0, index < num_classes)
+    # Casting back also finds what is no whole number: 0.5 and NaN.
+    valid = ops.logical_and(valid, ops.cast(index, labels.dtype) == labels)
     if not _STOPS_OUTSIDE:
         return ops.where(valid, index, 0), valid
     # Indices count from the end where they are negative: -1 is moved where it is refused, and so
@@ -467,16 +464,52 @@ def class_index(labels, logits):
 
 
 def _is_cosine(target):
-    """Return whether each target cosine is one, up to rounding."""
-    valid = ops.abs(target) <= _LARGEST_COSINE
-    row = _first_false(valid)
-    if row is not None:
+    """Return whether each target cosine is one, up to rounding: a tensor, or True for all."""
+    values = _look(target)
+    if values is not None:
+        valid = abs(values) <= _LARGEST_COSINE
+        if valid.all():
+            return True
+        row = int(valid.argmin())
         raise ValueError(
-            f"The target cosine of sample {row} is {ops.convert_to_numpy(target)[row]}: the "
-            "margin losses take cosines in [-1, 1]. Let the model end in lib.layers.CosineHead "
-            "(without a softmax), and look for NaN or infinite embeddings if it does."
+            f"The target cosine of sample {row} is {values[row]}: the margin losses take cosines "
+            "in [-1, 1]. Let the model end in lib.layers.CosineHead (without a softmax), and look "
+            "for NaN or infinite embeddings if it does."
         )
-    return _stop_where_false(valid, "target_is_no_cosine")
+    valid = ops.abs(target) <= _LARGEST_COSINE
+    if not _STOPS_OUTSIDE:
+        return valid
+    # As for a label: a false flag picks what is not there, and the error shows this name.
+    count = ops.shape(valid)[0]
+    with keras.name_scope("target_is_no_cosine"):
+        places = ops.where(valid, ops.arange(count, dtype="int32"), count)
+        return ops.logical_and(valid, ops.take(valid, places))
+
+
+def _look(tensor):
+    """Return a tensor's values as a NumPy array, or None if nobody can look at them.
+
+    Nobody can in a function that is being compiled, and on another device than the CPU it would
+    mean to wait for all that was sent there.
+    """
+    try:
+        if "cpu" in str(getattr(tensor, "device", "cpu")).lower():
+            return ops.convert_to_numpy(tensor)
+    except Exception:  # each backend has its own error for what has no value yet
+        pass
+    return None
+
+
+def _both(flags, others):
+    """Return flags and others; either may be True for all."""
+    if flags is True or others is True:
+        return others if flags is True else flags
+    return ops.logical_and(flags, others)
+
+
+def _or_nan(valid, values):
+    """Return the values with NaN where they are not valid."""
+    return values if valid is True else ops.where(valid, values, math.nan)
 
 
 def _pick(values, index):
@@ -487,32 +520,3 @@ def _pick(values, index):
     """
     with keras.name_scope("label_is_no_class"):
         return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)
-
-
-def _first_false(flags):
-    """Return the position of the first False, or None if there is none or nobody can look.
-
-    Nobody can in a function that is being compiled, and on another device than the CPU it would
-    mean to wait for all that was sent there.
-    """
-    try:
-        if "cpu" not in str(getattr(flags, "device", "cpu")).lower():
-            return None
-        flags = ops.convert_to_numpy(flags)
-    except Exception:  # each backend has its own error for what has no value yet
-        return None
-    return None if flags.all() else int(flags.argmin())
-
-
-def _stop_where_false(flags, name):
-    """Return the flags; in code compiled by TensorFlow for a CPU, stop the program at a False.
-
-    A false flag looks up what is not there, and the error shows the name. Nothing else can stop
-    compiled code: for the others the caller makes NaN out of a False.
-    """
-    if not _STOPS_OUTSIDE:
-        return flags
-    count = ops.shape(flags)[0]
-    with keras.name_scope(name):
-        places = ops.where(flags, ops.arange(count, dtype="int32"), count)
-        return ops.logical_and(flags, ops.take(flags, places))

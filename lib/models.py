@@ -215,7 +215,7 @@ class CenterLossModel(_BackboneAndHead):
         with keras.name_scope("label_is_no_class"):  # what the error shows that stops the program
             centers = ops.take(self.centers, index, axis=0)
         away = ops.cast(batch.embeddings, "float32") - centers
-        away = ops.where(ops.expand_dims(valid, axis=-1), away, math.nan)
+        away = ops.where(ops.reshape(valid, (-1, 1)), away, math.nan)
         values = 0.5 * ops.sum(ops.square(away), axis=-1)
         if training and not batch.counted:
             batch.counted = True
@@ -225,11 +225,11 @@ class CenterLossModel(_BackboneAndHead):
 
     def _move_centers(self, away, index, valid, sample_weight):
         """Move each centre by alpha / (1 + n) times the sum of its samples' x - c."""
-        counts = ops.cast(valid, "float32")
+        counts = ops.where(valid, ops.ones_like(away[:, 0]), 0.0)
         if sample_weight is not None:
             counts = counts * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         # A label that is no class moves nothing.
-        away = ops.where(ops.expand_dims(valid, axis=-1), away * counts[:, None], 0.0)
+        away = ops.where(ops.reshape(valid, (-1, 1)), away * counts[:, None], 0.0)
         index = ops.where(valid, index, 0)
         classes = self.centers.shape[0]
         # 1 / (1 + n) is not linear in n, so replicas add up the sums and counts, not the steps.
@@ -393,7 +393,8 @@ class PartialFCModel(_BackboneAndHead):
     An optimizer with a memory moves also what has no gradient in this step: under Adam or momentum
     a class that was drawn lately goes on a little in the direction it had. With several replicas
     each adds the classes of its own part of the batch to the same draw. As with Dropout, a saved
-    model does not remember how far its draws had come.
+    model does not remember how far its draws had come. PyTorch, where nothing is compiled, computes
+    the full cosines in each step all the same: there only the way back is saved.
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).

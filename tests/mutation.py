@@ -54,20 +54,16 @@ SURVIVORS = {
     "_margin_logit: m1 == 1.0  ->  m2 == 1.0": (
         "goes through the angle even without a margin on it: slower, but the same number"
     ),
-    "_sine: _SMALLEST_SINE ** 2  ->  _SMALLEST_SINE ** 3": (
+    "_margin_logit: _SMALLEST_SINE ** 2  ->  _SMALLEST_SINE ** 3": (
         "any floor far below the sine of the last float32 before 1 does the same"
     ),
     "_is_cosine: ops.abs(target) <= _LARGEST_COSINE  ->  ops.abs(target) < _LARGEST_COSINE": (
         "the limit itself is arbitrary"
     ),
-    "_pick: index < 0  ->  index <= 0": (
-        "label 0 becomes -C, which counts from the end: class 0 again"
-    ),
-    "_pick: index < 0  ->  index < 1": "the same",
-    "inverse_length: _SMALLEST_LENGTH ** 2  ->  _SMALLEST_LENGTH ** 3": (
+    "_inverse_root: _SMALLEST_LENGTH ** 2  ->  _SMALLEST_LENGTH ** 3": (
         "shorter vectors get 0 in the next line anyway; the floor only keeps out 1 / 0"
     ),
-    "inverse_length: squared <= _SMALLEST_LENGTH ** 2  ->  squared < _SMALLEST_LENGTH ** 2": (
+    "_inverse_root: squared <= _SMALLEST_LENGTH ** 2  ->  squared < _SMALLEST_LENGTH ** 2": (
         "the limit itself is arbitrary"
     ),
 }
@@ -183,7 +179,7 @@ def main():
     killed_by = {}
     for path, its_checks, only in (
         ("lib/losses.py", LOSS_CHECKS, ()),
-        ("lib/layers.py", LAYER_CHECKS, ("inverse_length", "times_unit_columns")),
+        ("lib/layers.py", LAYER_CHECKS, ("_inverse_root", "times_unit_columns")),
     ):
         original = (ROOT / path).read_text(encoding="utf-8").replace("softmax_to_", "original_")
         if found := killer(original, its_checks):

@@ -192,7 +192,7 @@ def test_run_eagerly_the_errors_name_the_sample():
     bad = X.copy()
     bad[3] = np.nan
     for share, x, labels, named in (
-        (0.5, X, np.append(Y[:-1], 50), "Label 50.0 of sample 15"),
+        (0.5, X, np.append(Y[:-1], 50), r"Label 50(\.0)? of sample 15"),
         (0.5, bad, Y, "embedding of sample 3"),
         (0.1, X, Y, "the 5 columns.*larger share"),
     ):
@@ -233,7 +233,6 @@ import lib, keras, numpy as np, tensorflow as tf
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss
 from lib.models import PartialFCModel
-from loss_cases import assert_refused
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
