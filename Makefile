@@ -85,13 +85,17 @@ test: environment-tests
 	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
 
 # What is marked so holds on every backend. PyTorch is large and nothing else here needs it: it has
-# a folder of its own in the environment.
+# a folder of its own in the environment. That folder comes first where modules are looked for, so
+# what ONNX needs itself (NumPy, protobuf) is left out: TensorFlow has brought it.
 TORCH = $(VENV)/torch
 INTO_TORCH = --target "$(TORCH)" --requirement tests/requirements-torch.txt
-$(TORCH)/whole: tests/requirements-torch.txt | environment-tests
+ONNX_INTO_TORCH = --no-deps --target "$(TORCH)" --requirement tests/requirements-onnx.txt
+$(TORCH)/whole: tests/requirements-torch.txt tests/requirements-onnx.txt | environment-tests
 	rm -rf "$(TORCH)"
 	$(PY) -m uv pip install --quiet --torch-backend cpu $(INTO_TORCH) || \
 		$(PY) -m pip install --quiet $(INTO_TORCH)
+	$(PY) -m uv pip install --quiet $(ONNX_INTO_TORCH) || \
+		$(PY) -m pip install --quiet $(ONNX_INTO_TORCH)
 	touch $@
 BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
 test-backends: environment-tests $(if $(filter torch,$(BACKENDS)),$(TORCH)/whole)
@@ -117,8 +121,9 @@ results: environment
 data: environment
 	@$(PY) -m lib.data
 
+# On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
 bench: environment
-	@$(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
+	@PYTHONPATH="$(TORCH)" $(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)
 
 # In an environment of its own, deleted at the end: releases by the lists, not by the locks.

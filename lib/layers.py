@@ -94,9 +94,11 @@ def _finite(embeddings):
         flags = ops.convert_to_numpy(valid) if here else None
     except Exception:
         flags = None
-    if flags is not None:
-        if flags.all():
-            return embeddings, squared
+    all_finite = flags is not None and flags.all()
+    # Where PyTorch records an export, sizes are tensors: the check is to be recorded, too.
+    if all_finite and isinstance(valid.shape[0], int):
+        return embeddings, squared
+    if flags is not None and not all_finite:
         raise ValueError(
             f"The embedding of sample {int(flags.argmin())} is NaN or infinite. Look for such "
             "numbers in the images and in the backbone's weights; after a few good steps the "

@@ -1,83 +1,217 @@
 """What a margin costs: head and loss, forward and backward, against Dense and cross-entropy.
 
-    python tests/bench.py             all tables, about five minutes on two cores
+    python tests/bench.py             all tables of all backends that are installed
     python tests/bench.py --quick     fewer rounds, without the largest size
     python tests/bench.py --save      keep the tables in data/bench.json, for the README
+    python tests/bench.py jax torch   these backends
 
-Where PyTorch is installed, the same steps on it take their turns, too; their ratios are to plain
-softmax on PyTorch.
+Each backend has a process of its own, on the device that it chooses itself. On PyTorch, others'
+losses take their turns, too (`bench_peers.py`).
 
-All rows of a table take turns in one run, so that whatever else the machine does hits them alike;
-the ratio is the median of the rounds' ratios to the first row. Peak memory is that of a process of
-its own, kernel and gradients included, above what it held before; only Linux can tell.
+All rows of a table take turns in one run, so that whatever else the machine does hits them alike.
+A row's ratio is the median, with the quartiles, of the rounds' ratios to the first row, plain
+softmax: a Dense layer without a bias, since the heads have none, and Keras's cross-entropy. The
+second row is that layer with `softmax_cross_entropy` of `lib.losses`. TensorFlow's fused operation,
+which Keras uses, passes over the logits' gradient once more than a closed form does; that is what a
+ratio below 1 would come from. Peak memory is that of a process of its own, kernel and gradients
+included, above what it held before; on a CPU only Linux can tell.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import bench_torch  # noqa: E402
-import lib  # noqa: E402, F401
-from lib.backbones import build_backbone  # noqa: E402
-from lib.layers import CosineHead  # noqa: E402
-from lib.losses import ArcFaceLoss, CosFaceLoss, NormFaceLoss, SphereFaceLoss  # noqa: E402
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-tf.get_logger().setLevel("ERROR")  # it takes the many functions below for one traced again
-
 BENCH_FILE = ROOT / "data" / "bench.json"
 SIZES = ((256, 512, 10), (256, 512, 10_000), (128, 512, 100_000))  # batch, dimension, classes
-PLAIN = "Dense + cross-entropy"
-TORCH_ROWS = bench_torch.NAMES  # the first of them is plain softmax
-TARGETS = {(10_000, False): 1.25, (10_000, True): 1.12}
-
-
-def cross_entropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-ROWS = {
-    PLAIN: (keras.layers.Dense, cross_entropy),
-    "CosineHead + NormFace": (CosineHead, lambda: NormFaceLoss(16)),
-    "CosineHead + CosFace": (CosineHead, lambda: CosFaceLoss(0.1, 16)),
-    "CosineHead + ArcFace": (CosineHead, lambda: ArcFaceLoss(0.3, 16)),
-    "CosineHead + SphereFace": (CosineHead, lambda: SphereFaceLoss(2, 16)),
+ROUNDS = {10: 300, 10_000: 40, 100_000: 15}
+PLAIN, OURS = "Dense, no bias + cross-entropy", "Dense, no bias + softmax_cross_entropy"
+KINDS = {  # of each backend, how a step is run
+    "tensorflow": ("TensorFlow", "TensorFlow, XLA"),
+    "jax": ("JAX, jit",),
+    "torch": ("PyTorch, eager",),
 }
+PACKAGES = ("tensorflow", "jax", "torch", "pytorch-metric-learning", "keras")
+TARGETS = {(10_000, "TensorFlow"): 1.25, (10_000, "TensorFlow, XLA"): 1.12}
+FLOAT = 4  # bytes
 
 
-def training_step(name, size, compiled, **head_arguments):
+def floor(batch, dim, classes):
+    """What a step cannot do without: (floating-point operations, bytes to and from memory).
+
+    Three products of 2 B D C operations: the logits, the gradient in the embeddings, the gradient
+    in the kernel. Kernel: read in two of them, its gradient written in one. Logits: written, and
+    read again; their gradient: written, and read by two products. Embeddings: read in two, their
+    gradient written. All in float32, each passing just once where caches are large enough.
+    """
+    operations = 3 * 2 * batch * dim * classes
+    numbers = 3 * dim * classes + 5 * batch * classes + 3 * batch * dim
+    return operations, FLOAT * numbers
+
+
+# --- the parent: one process for each backend -----------------------------------------------------
+
+
+def installed():
+    return [backend for backend in KINDS if importlib.util.find_spec(backend)]
+
+
+def child(backend, *arguments, **options):
+    """Run this file in a process of its own with that backend."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.run(command, env=environment, text=True, check=True, **options)
+
+
+def run_all(backends, quick, save):
+    """Print the tables of each backend, and keep them for the README if asked to."""
+    print(f"{os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}")
+    print("(above 0.5 the machine was busy)", flush=True)
+    tables, devices = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        for backend in backends:
+            path = Path(folder) / f"{backend}.json"
+            child(backend, "--tables", str(path), *(["--quick"] if quick else []))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            tables += found["tables"]
+            devices[backend] = found["device"]
+    if save:
+        versions = {name: version(name) for name in PACKAGES if version(name)}
+        kept = {"cores": os.cpu_count(), "devices": devices, "versions": versions, "tables": tables}
+        BENCH_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# --- in the process of one backend: steps ---------------------------------------------------------
+
+
+def rows_of(kind):
+    """Name of each row of a table → (head or None, loss); None is a peer's."""
+    from lib.layers import CosineHead
+    from lib.losses import (
+        ArcFaceLoss,
+        CosFaceLoss,
+        NormFaceLoss,
+        SphereFaceLoss,
+        softmax_cross_entropy,
+    )
+
+    import keras
+
+    def dense(classes, **arguments):
+        return keras.layers.Dense(classes, use_bias=False, **arguments)
+
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rows = {
+        PLAIN: (dense, plain),
+        OURS: (dense, lambda labels, logits: keras.ops.mean(softmax_cross_entropy(labels, logits))),
+        "CosineHead + NormFace": (CosineHead, NormFaceLoss(16)),
+        "CosineHead + CosFace": (CosineHead, CosFaceLoss(0.1, 16)),
+        "CosineHead + ArcFace": (CosineHead, ArcFaceLoss(0.3, 16)),
+        "CosineHead + SphereFace": (CosineHead, SphereFaceLoss(2, 16)),
+    }
+    if kind.startswith("PyTorch"):
+        import bench_peers
+
+        rows |= dict.fromkeys(bench_peers.PEERS, (None, None))
+    return rows
+
+
+def training_step(name, kind, size, **head_arguments):
     """A function that runs forward and backward once, without an optimizer, and waits for it."""
+    import numpy as np
+
     batch, dim, classes = size
-    head_type, build_loss = ROWS[name]
-    head, loss = head_type(classes, **head_arguments), build_loss()
-    head.build((None, dim))
     rng = np.random.default_rng(0)
-    embeddings = tf.constant(rng.standard_normal((batch, dim)).astype("float32"))
-    labels = tf.constant(rng.integers(0, classes, batch))
+    x = rng.standard_normal((batch, dim)).astype("float32")
+    y = rng.integers(0, classes, batch)
+    build_head, loss = rows_of(kind)[name]
+    head = None
+    if build_head:
+        head = build_head(classes, **head_arguments)
+        head.build((None, dim))
+    if kind.startswith("TensorFlow"):
+        return _tensorflow_step(head, loss, x, y, compiled="XLA" in kind)
+    if kind.startswith("JAX"):
+        return _jax_step(head, loss, x, y)
+    return _torch_step(name, head, loss, x, y, classes)
+
+
+def _tensorflow_step(head, loss, x, y, compiled):
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # it takes the many functions here for one traced again
+    x, y = tf.constant(x), tf.constant(y)
 
     @tf.function(jit_compile=compiled)
     def step(x, y):
         with tf.GradientTape() as tape:
             tape.watch(x)
             value = loss(y, head(x))
-        return value, tape.gradient(value, [x, *head.trainable_weights])
+        gradients = tape.gradient(value, [x, *head.trainable_weights])
+        return value, gradients, tf.reduce_sum(gradients[-1][..., 0])  # to wait for the last, too
 
     def run():
-        value, gradients = step(embeddings, labels)
-        return float(value), float(gradients[-1][..., 0].numpy().sum())
+        value, _, last = step(x, y)
+        return float(value), float(last)
 
     return run
+
+
+def _jax_step(head, loss, x, y):
+    import jax
+
+    def value_of(x, weights, y):
+        outputs, _ = head.stateless_call(weights, [], x)
+        return loss(y, outputs)
+
+    step = jax.jit(jax.value_and_grad(value_of, argnums=(0, 1)))
+    weights = [weight.value for weight in head.trainable_variables]
+    x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
+    return lambda: jax.block_until_ready(step(x, weights, y))
+
+
+def _torch_step(name, head, loss, x, y, classes):
+    import torch
+    from keras import ops
+
+    x = ops.convert_to_tensor(x).requires_grad_()  # on the device that Keras chose
+    y = ops.convert_to_tensor(y)
+    if head is None:
+        import bench_peers
+
+        value_of, weights = bench_peers.peer_step(name, x, y, classes)
+    else:
+        weights = [weight.value for weight in head.trainable_variables]
+
+        def value_of(x, y):
+            return loss(y, head(x))
+
+    def run():
+        value = value_of(x, y)
+        gradients = torch.autograd.grad(value, [x, *weights])
+        return float(value.detach()), float(gradients[-1][..., 0].sum())
+
+    return run
+
+
+# --- in the process of one backend: what is measured ----------------------------------------------
 
 
 def timings(steps, rounds):
@@ -95,21 +229,73 @@ def timings(steps, rounds):
     return seconds
 
 
-def peak_memory(name, size, compiled):
-    """MiB that head, loss and step need at their peak, measured in a fresh process."""
-    job = json.dumps([name, size, compiled])
-    done = subprocess.run(
-        [sys.executable, __file__, "--memory", job], capture_output=True, text=True, check=True
-    )
-    return float(done.stdout.split()[-1])
+def rates():
+    """(operations, bytes) a second of this device: of a product, and of reading an array once.
+
+    The best of a few, since a floor is wanted; another program can still make them too small.
+    """
+    import numpy as np
+    from keras import ops
+
+    def seconds(function):
+        return min(timings({"": lambda: float(function())}, 7)[""])  # `float` waits
+
+    side = 2048 if device() == "CPU" else 8192
+    square = ops.convert_to_tensor(np.ones((side, side), "float32"))
+    product = seconds(lambda: ops.matmul(square, square)[0, 0])
+    large = ops.convert_to_tensor(np.ones((2**13, 2**13), "float32"))  # no cache holds 256 MB
+    reading = seconds(lambda: ops.sum(large))
+    return 2 * side**3 / product, FLOAT * 2**26 / reading
 
 
-def measure_memory(name, size, compiled):
-    before = memory_now("VmRSS")
-    run = training_step(name, tuple(size), compiled, kernel_initializer="zeros")
+def device():
+    """ "CPU", or the name of the accelerator that the backend uses."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        cards = tf.config.list_physical_devices("GPU")
+        details = tf.config.experimental.get_device_details(cards[0]) if cards else {}
+        return details.get("device_name", "GPU" if cards else "CPU")
+    if backend == "jax":
+        import jax
+
+        return "CPU" if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+def accelerator_peak():
+    """Bytes that the accelerator's memory held at most."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+    import torch
+
+    return torch.cuda.max_memory_allocated()
+
+
+def measure_memory(name, kind, size):
+    """MiB that head, loss and step need at their peak, in this process; None if nobody can tell."""
+    on_cpu = device() == "CPU"
+    if on_cpu and sys.platform != "linux":
+        return None
+    before = memory_now("VmRSS") if on_cpu else 0
+    run = training_step(name, kind, tuple(size), kernel_initializer="zeros")
     for _ in range(3):
         run()
-    return memory_now("VmHWM") - before
+    return memory_now("VmHWM") - before if on_cpu else accelerator_peak() / 2**20
 
 
 def memory_now(field):
@@ -118,45 +304,71 @@ def memory_now(field):
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
-def ratio_table(seconds, size=None, compiled=None, memory=None):
-    """Print a row for each step; return (name, milliseconds, ratio to its kind's plain row)."""
-    rows = []
+def peak_memory(name, kind, size):
+    """`measure_memory` in a fresh process."""
+    import keras
+
+    job = json.dumps([name, kind, size])
+    done = child(keras.backend.backend(), "--memory", job, capture_output=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(seconds):
+    """{name: (milliseconds, ratio, lower and upper quartile of the ratio)} of a table."""
+    first = next(iter(seconds.values()))
+    rows = {}
     for name, times in seconds.items():
-        plain = next(iter(seconds)) if name not in TORCH_ROWS else TORCH_ROWS[0]
-        ratio = statistics.median(t / b for t, b in zip(times, seconds[plain], strict=True))
-        line = f"  {name:32s}{1e3 * statistics.median(times):9.2f} ms   x {ratio:5.3f}"
-        if memory and name in memory:
-            line += f"{memory[name]:9.0f} MiB"
-        target = TARGETS.get((size[2] if size else None, compiled))
-        if target and name in ROWS and name not in (PLAIN, "CosineHead + NormFace"):
-            line += f"   (at most {target})"
-        print(line, flush=True)
-        rows.append([name, round(1e3 * statistics.median(times), 3), round(ratio, 3)])
+        ratios = [t / b for t, b in zip(times, first, strict=True)]
+        lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+        rows[name] = [round(x, 3) for x in (1e3 * statistics.median(times), middle, lower, upper)]
     return rows
 
 
+def print_rows(rows, memory=None, at_most=None):
+    for name, (ms, ratio, lower, upper) in rows.items():
+        line = f"  {name:40s}{ms:9.2f} ms   x {ratio:5.3f} ({lower:5.3f} to {upper:5.3f})"
+        if memory and memory[name] is not None:
+            line += f"{memory[name]:9.0f} MiB"
+        if at_most and name.startswith("CosineHead") and "NormFace" not in name:
+            line += f"   (at most {at_most})"
+        print(line, flush=True)
+
+
 def bench_steps(quick):
-    """All tables of steps, as [batch, dim, classes, compiled, rows]."""
-    tables = []
+    """All tables of steps on this backend, as data/bench.json has them."""
+    import keras
+
+    tables, (speed, bandwidth) = [], rates()
     for size in SIZES[:2] if quick else SIZES:
-        rounds = {10: 300, 10_000: 40, 100_000: 15}[size[2]] // (3 if quick else 1)
-        for compiled in (False, True):
-            kind = "compiled by XLA" if compiled else "uncompiled"
-            print(f"\nB {size[0]}, D {size[1]}, C {size[2]:,}, {kind}, {rounds} rounds")
-            steps = {name: training_step(name, size, compiled) for name in ROWS}
-            if not compiled:
-                steps |= bench_torch.training_steps(size)
-            seconds = timings(steps, rounds)
-            del steps
-            known = {}
-            if size[2] >= 10_000 and not quick and sys.platform == "linux":
-                known = {name: peak_memory(name, size, compiled) for name in ROWS}
-            tables.append([*size, compiled, ratio_table(seconds, size, compiled, known)])
+        batch, dim, classes = size
+        operations, moved = floor(*size)
+        print(f"\nB {batch}, D {dim}, C {classes:,}: a step takes at least", end=" ")
+        print(f"{1e3 * operations / speed:.3g} ms for {operations / 1e9:.3g} GFLOP", end=" and ")
+        print(f"{1e3 * moved / bandwidth:.3g} ms for {moved / 1e6:.3g} MB,")
+        print(f"at {speed / 1e9:.4g} GFLOP/s and {bandwidth / 1e9:.3g} GB/s, as measured here")
+        rounds = ROUNDS[classes] // (3 if quick else 1)
+        for kind in KINDS[keras.backend.backend()]:
+            print(f" {kind}, {rounds} rounds", flush=True)
+            names = list(rows_of(kind))
+            rows = summary(timings({n: training_step(n, kind, size) for n in names}, rounds))
+            memory = dict.fromkeys(names)
+            if classes >= 10_000 and not quick:
+                memory = {name: peak_memory(name, kind, size) for name in names}
+            print_rows(rows, memory, TARGETS.get((classes, kind)))
+            rows = [[name, *rows[name], memory[name]] for name in names]
+            tables.append({"kind": kind, "size": size, "rows": rows})
     return tables
 
 
 def bench_fit(quick):
     """Whole epochs of `fit` on the course's backbone."""
+    from lib.backbones import build_backbone
+    from lib.layers import CosineHead
+    from lib.losses import ArcFaceLoss
+
+    import keras
+    import numpy as np
+
     rng = np.random.default_rng(0)
     count = 2560 if quick else 6400
     images = rng.uniform(0, 1, (count, 28, 28, 1)).astype("float32")
@@ -169,36 +381,44 @@ def bench_fit(quick):
 
     rounds = 5 if quick else 15
     print(f"\nfit on the course's backbone, {count:,} images an epoch, {rounds} rounds")
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     steps = {
-        "Dense, softmax": epoch(keras.layers.Dense(10), cross_entropy()),
+        "Dense, softmax": epoch(keras.layers.Dense(10), plain),
         "CosineHead, ArcFace": epoch(CosineHead(10), ArcFaceLoss(0.3, 16)),
     }
     seconds = timings(steps, rounds)
-    ratio_table(seconds)
+    print_rows(summary(seconds))
     for name, times in seconds.items():
-        print(f"  {name:26s}{count / statistics.median(times):9.0f} images a second")
+        print(f"  {name:36s}{count / statistics.median(times):9.0f} images a second", flush=True)
 
 
-def save(tables):
-    """Keep the tables for the README, with the releases they were measured with."""
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__} | bench_torch.versions()
-    kept = {"cores": os.cpu_count(), "versions": versions, "tables": tables}
-    BENCH_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backends", nargs="*", help=f"of {', '.join(KINDS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
+    parser.add_argument("--save", action="store_true", help="keep the tables in data/bench.json")
+    parser.add_argument("--tables", help=argparse.SUPPRESS)
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if missing := set(asked.backends) - set(installed()):
+        parser.error(f"not installed: {', '.join(sorted(missing))}")
+    if not (asked.tables or asked.memory):
+        run_all(asked.backends or installed(), asked.quick, asked.save)
+        return
+    import lib  # noqa: F401
+
+    import keras
+
+    if asked.memory:
+        print(json.dumps(measure_memory(*json.loads(asked.memory))))
+        return
+    print(f"\n{keras.backend.backend()} {version(keras.backend.backend())}, ", end="")
+    print(f"Keras {keras.__version__}, {device()}")
+    tables = bench_steps(asked.quick)
+    bench_fit(asked.quick)
+    found = {"device": device(), "tables": tables}
+    Path(asked.tables).write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
-    parser.add_argument("--save", action="store_true", help="keep the tables in data/bench.json")
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.memory:
-        print(measure_memory(*json.loads(arguments.memory)))
-    else:
-        load = os.getloadavg()[0]
-        print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores,")
-        print(f"load before the start {load:.1f} (above 0.5 the machine was busy)")
-        tables = bench_steps(arguments.quick)
-        bench_fit(arguments.quick)
-        if arguments.save:
-            save(tables)
+    main()

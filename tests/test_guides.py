@@ -159,9 +159,11 @@ def test_the_loss_in_ten_lines_is_a_loss(monkeypatch):
     ((name, both),) = eval(f"{{{rung}}}", {"losses": losses}).items()
     monkeypatch.setitem(test_ladder.RUNGS, name, both)
     test_ladder.test_neutral_margin_is_the_parent(name, 16.0)
-    again = keras.losses.deserialize(keras.losses.serialize(new(0.3, 8.0, reduction="sum")))
+    again = keras.losses.deserialize(
+        keras.losses.serialize(new(0.3, 8.0, reduction="sum", label_smoothing=0.1))
+    )
     assert (again.margin, again.m2, again.m3, again.scale) == (0.3, 0.3, 0.3, 8.0)
-    assert again.reduction == "sum"
+    assert (again.reduction, again.label_smoothing, again.name) == ("sum", 0.1, "twofold")
 
 
 # --- troubleshooting ------------------------------------------------------------------------------

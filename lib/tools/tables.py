@@ -72,14 +72,17 @@ def demo_20d_table(records):
 
 
 def bench_table(bench):
-    """Time of a step as a ratio to plain softmax, with its milliseconds, for each size."""
-    names = list(dict.fromkeys(name for *_, rows in bench["tables"] for name, *_ in rows))
-    header, columns = ["head and loss"], []
-    for batch, dim, classes, compiled, rows in bench["tables"]:
-        kind = ", XLA" if compiled else ""
-        header.append(f"B {batch}, D {dim}, C {classes:,}{kind}")
-        columns.append({name: f"{ratio:.2f} ({ms:.3g} ms)" for name, ms, ratio in rows})
-    return table(header, [[name, *(c.get(name, "–") for c in columns)] for name in names])
+    """Time of a step as a ratio to its backend's first row, with quartiles and milliseconds."""
+    sizes = list(dict.fromkeys(tuple(part["size"]) for part in bench["tables"]))
+    cells = {}
+    for part in bench["tables"]:
+        for name, ms, ratio, lower, upper, _ in part["rows"]:
+            # the first row has no spread, and older records have none at all
+            spread = "" if lower == upper else f" ({lower:.2f} to {upper:.2f})"
+            cell = f"{ratio:.2f}{spread}, {ms:.3g} ms"
+            cells.setdefault((part["kind"], name), {})[tuple(part["size"])] = cell
+    header = ["backend", "head and loss", *(f"B {b}, D {d}, C {c:,}" for b, d, c in sizes)]
+    return table(header, [[*key, *(row.get(s, "–") for s in sizes)] for key, row in cells.items()])
 
 
 def tables():
