@@ -236,7 +236,9 @@ class SubCenterHead(keras.layers.Layer):
         self.directions.build(input_shape)
 
     def call(self, embeddings):
-        return ops.max(self.all_cosines(embeddings), axis=-1)
+        cosines = self.all_cosines(embeddings)
+        # XLA on a CPU takes -inf for the largest of some NaNs.
+        return ops.where(ops.isnan(cosines[..., 0]), math.nan, ops.max(cosines, axis=-1))
 
     def all_cosines(self, embeddings):
         """The cosines to every direction: (batch, num_classes, centers)."""

@@ -156,7 +156,7 @@ def test_bad_inputs_are_refused(head_type):
             head_type(3)(bad)
 
 
-@pytest.mark.parametrize("head_type", HEADS)
+@pytest.mark.parametrize("head_type", [*HEADS, SubCenterHead])
 def test_compiled_where_nothing_can_stop_a_bad_embedding_gives_nan_in_its_row(head_type):
     head = head_type(3)
     head.build((None, 4))
