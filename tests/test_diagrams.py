@@ -1,6 +1,8 @@
 """The map fits its words and lights what it should; the field's arrows are the loss's gradient."""
 
 import itertools
+import re
+from pathlib import Path
 
 import matplotlib
 
@@ -20,12 +22,14 @@ from lib.models import CenterLossModel
 
 import keras
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NORMALISED = ("NormFace", "SphereFace", "CosFace", "ArcFace", "combined")
 MARGINS = dict(zip(NORMALISED, [(1, 0, 0), (2, 0, 0), (1, 0, 0.35), (1, 0.5, 0), (1, 0.3, 0.2)],
                    strict=True))  # fmt: skip
@@ -101,6 +105,15 @@ def test_on_a_map_every_arrow_goes_from_box_to_box(lesson):
         for x, y in ends:
             touched = [place.padded(0.02).contains(x, y) for place in places]
             assert sum(touched) == 1
+
+
+def test_every_lesson_has_its_map_as_its_first_picture():
+    files = sorted(NOTEBOOKS.glob("0[1-9]_*.ipynb"))
+    assert len(files) == len(diagrams.MAP)
+    for path, number in zip(files, diagrams.MAP, strict=True):
+        cells = nbformat.read(path, as_version=4).cells
+        first = next(cell for cell in cells if "plots." in cell.source and cell.id != "setup")
+        assert f"plots.method_map({number})" in first.source, path.name
 
 
 # --- the field ------------------------------------------------------------------------------------
@@ -218,3 +231,9 @@ def test_the_filled_region_ends_where_the_loss_is_ln_2_against_one_rival(loss, b
         angle = np.radians(90 + degrees)
         point = 6 * np.cos(angle), 6 * np.sin(angle)
         assert filled.get_paths()[0].contains_point(point) == content
+
+
+def test_lesson_7_says_little_about_the_fields():
+    cells = nbformat.read(NOTEBOOKS / "07_combined_margins.ipynb", as_version=4).cells
+    text = next(cell.source for cell in cells if cell.id == "fields-text")
+    assert len(re.findall(r"\S+", text)) <= 60
