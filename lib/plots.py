@@ -19,20 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patheffects import withStroke
 
-from . import inputs, verification
+from . import diagrams, inputs, verification
 from .evaluation import angles_to_centres
-
-# Ten colours that stay apart for readers with colour-vision deficiencies (M. A. Petroff,
-# arXiv:2107.02270, table 1). The digit itself, as the marker, is always there as a second cue.
-COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-# The same, darkened: outlines that keep the pale ones readable on white.
-EDGES = tuple(tuple(0.55 * part for part in to_rgb(color)) for color in COLORS)
-INK = "#222222"
-OWN, OTHER = "#3f90da", "#e76300"
-
+from .palette import COLORS, EDGES, INK, OTHER, OWN
 
 # --- figures --------------------------------------------------------------------------------------
 
@@ -724,6 +713,52 @@ def _fill_content(ax, x, y, target_cosine, own, other, label):
     content = inputs.array(target_cosine(own), "target_cosine", own.shape) - np.cos(other)
     hatch = "///" if label % 2 else None
     ax.contourf(x, y, content, (0, np.inf), colors=COLORS[label], alpha=0.45, hatches=[hatch])
+
+
+# --- the method -----------------------------------------------------------------------------------
+
+
+def method_map(lesson):
+    """The way from an image to the loss, the same in every lesson, with the lesson's part lit.
+
+    Args:
+        lesson: its number; `lib.diagrams.MAP` says what each lights and which formula it shows.
+
+    Returns:
+        The figure; pass it to `show`.
+    """
+    fig, ax = new_figure("map", width=diagrams.WIDTH, height=diagrams.HEIGHT)
+    diagrams.draw_map(ax, lesson)
+    return fig
+
+
+def plot_field(ax, loss):
+    """Draw where a loss pushes embeddings of one class, and how strongly: −∂L/∂x, all to one scale.
+
+    The class at the top of five is the target. Its region with the margin is filled; a dashed line
+    is its border without. Arrows at the rim are the class weights.
+
+    Args:
+        ax: 2-D axes.
+        loss: a name in `lib.diagrams.FIELDS`, such as "ArcFace", or a `lib.losses.MarginLoss`.
+    """
+    _check_axes(ax)
+    diagrams.draw_field(ax, loss)
+    ax.set(xlabel="embedding $x_1$", ylabel="embedding $x_2$")
+    return ax
+
+
+def all_fields():
+    """The fields of the course's eight losses side by side.
+
+    Returns:
+        The figure; pass it to `show`.
+    """
+    fig, axes = new_figure("fields", columns=4, rows=2, width=10.5, height=5.5)
+    for ax, loss in zip(axes.flat, diagrams.FIELDS, strict=True):
+        diagrams.draw_field(ax, loss, key=ax is axes[0, 0])
+        ax.set_axis_off()
+    return fig
 
 
 # --- small drawing helpers ------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots, verification
+from lib import diagrams, evaluation, plots, verification
 from lib.layers import CosineHead
 from lib.records import results
 
@@ -209,10 +209,12 @@ ARGUMENTS = {
     "impostor": (PAIRS.impostor, array(PAIRS.impostor, not_sorted=PAIRS.impostor[::-1])),
     "intervals": ({"a": {"eer": (0.0, 0.1)}}, {"unknown": {"b": {}}, "number": {"a": 3}}),
     "labels": (LABELS, pairs_of(LABELS)),
+    "lesson": (6, whole_number(1, 9)),
     "level": (0.9, number(0, 1)),
     "limit": (90, number(0, 181)),
     "log": (True, {}),
     "logits": (RNG.random((40, 4)), array(RNG.random((40, 4)), one_less=np.ones((39, 4)))),
+    "loss": ("ArcFace", {"None": None, "unknown": "arcface", "a number": 3, "a function": np.cos}),
     "lowest": (0.0, number(-1.1, 1)),
     "model": (MODEL, MODELS),
     "name": ("figure", {}),
@@ -339,12 +341,12 @@ ESPECIALLY = {
 
 
 def public_functions():
-    """All of the three modules, and the two classes that are made of what is put in."""
+    """All of the three modules, a field's numbers, and the classes made of what is put in."""
     for module in (evaluation, verification, plots):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 yield function
-    yield from (evaluation.Table, verification.PairScores)
+    yield from (diagrams.push, evaluation.Table, verification.PairScores)
 
 
 def rows_of(function):

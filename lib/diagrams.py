@@ -1,0 +1,336 @@
+"""What the method is, in two drawings: the map of its steps, and the field of a loss.
+
+The map shows the way from an image to the loss, the same in every lesson, with what the lesson is
+about lit up. The field shows where a loss pushes an embedding: -dL/dx as an arrow at many places
+of the plane. `lib.plots` has both as pictures.
+"""
+
+import dataclasses
+import functools
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from . import data, inputs
+from .layers import CosineHead, ModifiedSoftmaxHead
+from .losses import (
+    ArcFaceLoss,
+    CombinedMarginLoss,
+    CosFaceLoss,
+    MarginLoss,
+    NormFaceLoss,
+    SphereFaceLoss,
+    margin_logit,
+    softmax_cross_entropy,
+)
+from .palette import INK, LOSS_COLORS
+
+# --- the map --------------------------------------------------------------------------------------
+
+LIT = "#ffd27a"  # a lamp that is on
+PALE, FAINT = "#b4babb", "#8b9294"  # lines and letters of a step that is skipped
+DIGIT = 12  # which of the held-out ones is on the map
+
+# The steps from left to right: key → (symbol, word, width in inches).
+STEPS = {
+    "image": ("", "image", 0.56),
+    "backbone": ("backbone", "network", 0.92),
+    "x": ("$x$", "embedding", 0.86),
+    "unit": (r"$\hat{x}$", r"$x\,/\,\|x\|$", 0.68),
+    "head": (r"$\cos\,\theta_j$", "cosines", 0.72),
+    "margin": ("margin", r"only $j = y$", 0.80),
+    "scale": (r"$\times\ s$", "scale", 0.54),
+    "softmax": ("$p_j$", "softmax", 0.80),
+    "loss": ("$L$", "loss", 0.48),
+}
+# What else is learned, or given, below the step that it goes into: key → (symbol, word, step).
+BELOW = {
+    "centres": (r"$\mu_j$", "centres", "x"),
+    "weights": (r"$\hat{W}_j$", "class weights", "head"),
+}
+# Where the head takes lengths and biases as they come.
+PLAIN_HEAD = {
+    "head": ("$z_j$", "logits", 0.72),
+    "weights": (r"$W_j\,,\ b_j$", "class weights", "head"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stop:
+    """What one lesson's map shows.
+
+    lit: the steps that the lesson is about.
+    skipped: those that its loss does not take.
+    formula: under the steps.
+    other: what is written in a step, where that differs from `STEPS` and `BELOW`.
+    """
+
+    lit: tuple
+    skipped: tuple
+    formula: str
+    other: dict = dataclasses.field(default_factory=dict)
+
+
+NO_ANGLE = ("unit", "margin", "scale")
+MAP = {
+    1: Stop(
+        ("head", "weights", "softmax", "loss"),
+        (*NO_ANGLE, "centres"),
+        r"softmax:  $z_j = W_j \cdot x + b_j\,,\quad L = -\ln\,p_y$",
+        PLAIN_HEAD,
+    ),
+    2: Stop(
+        ("x", "centres", "loss"),
+        NO_ANGLE,
+        r"center loss:  $L = -\ln\,p_y + \lambda\,\|x - \mu_y\|^2\,/\,2$",
+        PLAIN_HEAD,
+    ),
+    3: Stop(
+        ("unit", "head", "weights", "scale"),
+        ("margin", "centres"),
+        r"modified softmax:  $z_j = \|x\|\,\cos\,\theta_j$      "
+        r"NormFace:  $z_j = s\,\cos\,\theta_j$",
+    ),
+    4: Stop(("margin",), ("centres",), r"SphereFace:  $z_y = s\ \psi(m\,\theta_y)$"),
+    5: Stop(("margin",), ("centres",), r"CosFace:  $z_y = s\,(\cos\,\theta_y - m)$"),
+    6: Stop(("margin",), ("centres",), r"ArcFace:  $z_y = s\ \cos(\theta_y + m)$"),
+    7: Stop(
+        ("margin",),
+        ("centres",),
+        r"combined:  $z_y = s\,(\cos(m_1\,\theta_y + m_2) - m_3)$",
+    ),
+    8: Stop(
+        ("unit", "head", "weights"),
+        ("margin", "scale", "softmax", "loss", "centres"),
+        r"the same one?  Yes, if  $\cos\,\theta = \hat{x} \cdot \hat{x}^{\,\prime} \geq t$",
+        {
+            "head": (r"$\cos\,\theta$", "compare", 0.72),
+            "weights": (r"$\hat{x}^{\,\prime}$", "another image", "head"),
+        },
+    ),
+    9: Stop(
+        ("head", "weights", "softmax"),
+        ("centres",),
+        r"$C$ classes:  $\hat{W}$ has $D \times C$ numbers, a batch has $B \times C$ logits",
+    ),
+}
+
+WIDTH, HEIGHT = 8.0, 2.3  # inches
+MIDDLE, LOWER, FORMULA = 1.64, 0.77, 0.18  # heights of the rows
+TALL, LOW, ABOVE = 0.62, 0.6, 0.22  # of boxes, and of the way over skipped ones
+
+
+def draw_map(ax, lesson):
+    """Draw the map of a lesson into axes that are `WIDTH` by `HEIGHT`, one unit an inch."""
+    stop = MAP[inputs.whole_number(lesson, "lesson", min(MAP), max(MAP))]
+    words = {**STEPS, **BELOW, **stop.other}
+    gap = (WIDTH - 0.1 - sum(width for _, _, width in STEPS.values())) / (len(STEPS) - 1)
+    spans, left = {}, 0.05  # the left and right end of each box
+    for key, (_, _, width) in STEPS.items():
+        spans[key] = left, left + width
+        left += width + gap
+    for key, span in spans.items():
+        _draw_box(ax, stop, key, words[key], span, MIDDLE, TALL)
+    for key, (*_, step) in BELOW.items():
+        x = np.mean(spans[step])
+        _draw_box(ax, stop, key, words[key], (x - 0.53, x + 0.53), LOWER, LOW)
+        ends = (x, LOWER + LOW / 2), (x, MIDDLE - TALL / 2)
+        _draw_way(ax, ends, key not in stop.skipped)
+    taken = [key for key in STEPS if key not in stop.skipped]
+    for first, second in itertools.pairwise(STEPS):
+        ends = (spans[first][1], MIDDLE), (spans[second][0], MIDDLE)
+        _draw_way(ax, ends, first in taken and second in taken)
+    for first, second in itertools.pairwise(taken):
+        if spans[second][0] - spans[first][1] > 2 * gap:
+            start, end = np.mean(spans[first]) + 0.12, np.mean(spans[second]) - 0.12
+            top, over = MIDDLE + TALL / 2, MIDDLE + TALL / 2 + ABOVE
+            _draw_way(ax, ((start, top), (start, over), (end, over), (end, top)), True)
+    ax.text(WIDTH / 2, FORMULA, stop.formula, color=INK, fontsize=13, ha="center", va="center")
+    ax.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _draw_box(ax, stop, key, words, span, middle, height):
+    """A step: its symbol with a word below, lit, taken or skipped."""
+    left, right = span
+    lit, skipped = key in stop.lit, key in stop.skipped
+    corner = (left, middle - height / 2)
+    box = FancyBboxPatch(
+        corner, right - left, height, boxstyle="round,pad=0,rounding_size=0.08", mutation_aspect=1,
+        fc=LIT if lit else "white", ec=PALE if skipped else INK, lw=1.8 if lit else 1.1,
+        ls="--" if skipped else "-", zorder=3,
+    )  # fmt: skip
+    ax.add_patch(box)
+    symbol, word, _ = words
+    look = {"color": FAINT if skipped else INK, "ha": "center", "zorder": 4}
+    x = (left + right) / 2
+    if key == "image":
+        side = (right - left) / 2 - 0.04
+        image = ax.imshow(_digit(), extent=(x - side, x + side, middle - side, middle + side),
+                          vmin=0, vmax=1, zorder=4)  # fmt: skip
+        image.set_clip_path(box)
+        return
+    size = 10.5 if len(symbol) > 5 and "$" not in symbol else 14
+    ax.text(x, middle + 0.03, symbol, fontsize=size, **look)
+    ax.text(x, middle - 0.2, word, fontsize=9, **look)
+
+
+def _draw_way(ax, points, taken):
+    """An arrow through points, its corners rounded."""
+    points = np.array(points)
+    vertices, codes = [points[0]], [Path.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        near, far = (
+            corner + 0.08 * (end - corner) / np.linalg.norm(end - corner) for end in (before, after)
+        )
+        vertices += [near, corner, far]
+        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
+    path = Path([*vertices, points[-1]], [*codes, Path.LINETO])
+    color, width = (INK, 1.5) if taken else (PALE, 1.0)
+    ax.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>,head_length=4.5,head_width=2.4",
+                                 color=color, lw=width, zorder=2 + taken, capstyle="butt",
+                                 joinstyle="miter"))  # fmt: skip
+
+
+@functools.cache
+def _digit():
+    """The image on the map: a held-out digit."""
+    return data.load_digits("lesson", copies=0).x_test[DIGIT, 3:25, 3:25, 0]
+
+
+# --- the field ------------------------------------------------------------------------------------
+
+# Five class weights of length one on the circle; the target, class 0, is at the top.
+DIRECTIONS = np.radians(90 + 72 * np.arange(5))
+WEIGHTS = np.stack([np.cos(DIRECTIONS), np.sin(DIRECTIONS)])
+# Softmax has lengths and biases besides, of which each moves a border.
+LENGTHS = np.array([1.0, 1.3, 0.8, 1.0, 0.7])
+BIASES = np.array([0.0, 0.6, 0.0, -0.5, -0.8])
+CENTRE, CENTRE_WEIGHT = np.array([0.0, 6.0]), 0.1  # of class 0; the λ of center loss
+SCALE = 8.0  # as long as embeddings are where the plane ends: there s and |x| mean the same
+
+REACH = 9.8  # how far the plane is drawn
+RINGS = {2.5: 10, 4.5: 20, 6.5: 30, 8.5: 40}  # radius → how many embeddings lie there
+ARROW = 0.8  # how long a push of 1 is drawn
+
+
+def _center_loss(labels, logits, x):
+    away = ops.sum(ops.square(x - CENTRE.astype("float32")), axis=-1)
+    return softmax_cross_entropy(labels, logits) + CENTRE_WEIGHT / 2 * away
+
+
+# Each loss as the course names it: its head, and the loss or, where it also asks for the
+# embeddings, a function of labels, logits and embeddings.
+FIELDS = {
+    "softmax": (keras.layers.Dense, softmax_cross_entropy),
+    "center loss": (keras.layers.Dense, _center_loss),
+    "modified softmax": (ModifiedSoftmaxHead, softmax_cross_entropy),
+    "NormFace": (CosineHead, NormFaceLoss(SCALE)),
+    "SphereFace": (CosineHead, SphereFaceLoss(2, SCALE)),
+    "CosFace": (CosineHead, CosFaceLoss(0.35, SCALE)),
+    "ArcFace": (CosineHead, ArcFaceLoss(0.5, SCALE)),
+    "combined": (CosineHead, CombinedMarginLoss(1.0, 0.3, 0.2, SCALE)),
+}
+
+
+def push(loss, points):
+    """Where a loss pushes embeddings of class 0: -dL/dx of each, by lib's own gradient.
+
+    Args:
+        loss: a name in `FIELDS`, or a `lib.losses.MarginLoss`.
+        points: (N, 2), each an embedding x.
+
+    Returns:
+        (N, 2) float32. On the target's class weight itself, where the pull turns from one side to
+        the other, a cosine in float32 no longer knows the side.
+    """
+    import tensorflow as tf
+
+    head, loss = _head_and_loss(loss)
+    points = inputs.array(points, "points", ("embeddings", 2))
+    x, labels = tf.constant(points, dtype="float32"), np.zeros(len(points), dtype="int32")
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = head(x)
+        if isinstance(loss, MarginLoss):
+            each = loss.call(labels, logits)
+        else:
+            each = loss(labels, logits, x) if loss is _center_loss else loss(labels, logits)
+        total = tf.reduce_sum(each)
+    return -tape.gradient(total, x).numpy()
+
+
+def _head_and_loss(loss):
+    """A head with the class weights, and the loss as in `FIELDS`."""
+    if isinstance(loss, MarginLoss):
+        return _head(CosineHead), loss
+    kind, found = FIELDS[inputs.one_of(loss, "loss", FIELDS)]
+    return _head(kind), found
+
+
+@functools.cache
+def _head(kind):
+    head = kind(len(DIRECTIONS))
+    head.build((None, 2))
+    free = kind is keras.layers.Dense
+    head.set_weights([WEIGHTS * LENGTHS, BIASES] if free else [WEIGHTS])
+    return head
+
+
+def draw_field(ax, loss, key=True):
+    """Draw the push of a loss on embeddings all over the plane; `key` draws the arrow of one unit.
+
+    The loss as for `push`.
+    """
+    head, function = _head_and_loss(loss)
+    color = LOSS_COLORS.get(loss, INK) if isinstance(loss, str) else INK
+    _draw_borders(ax, head, function, color)
+    angles = [np.radians(90 + 360 * np.arange(count) / count) for count in RINGS.values()]
+    points = np.concatenate(
+        [r * np.stack([np.cos(a), np.sin(a)], axis=1) for r, a in zip(RINGS, angles, strict=True)]
+    )
+    arrows = ax.quiver(
+        *points.T, *push(loss, points).T, color=color, angles="xy", scale_units="xy",
+        scale=1 / ARROW, units="inches", width=0.022, headwidth=4, headlength=4.5,
+        headaxislength=4, zorder=4,
+    )  # fmt: skip
+    if key:
+        ax.quiverkey(arrows, -0.93 * REACH, -0.93 * REACH, 2, "2", coordinates="data", color=INK,
+                     labelpos="N", labelsep=0.04, fontproperties={"size": 10})  # fmt: skip
+    for label, way in enumerate(WEIGHTS.T):
+        own = label == 0
+        look = {"arrowstyle": "-|>", "color": INK if own else "0.6", "lw": 2, "shrinkA": 0,
+                "shrinkB": 0, "mutation_scale": 12}  # fmt: skip
+        ax.annotate("", (REACH + 1) * way, (REACH - 0.4) * way, arrowprops=look, zorder=5,
+                    annotation_clip=False)  # fmt: skip
+    if function is _center_loss:
+        ax.plot(*CENTRE, "X", color="white", mec=INK, ms=9, zorder=6)
+    ends = -REACH - 1.1, REACH + 1.1
+    ax.set(xlim=ends, ylim=ends, aspect="equal", xticks=(), yticks=())
+    ax.set_title(loss if isinstance(loss, str) else loss.name)
+    return ax
+
+
+def _draw_borders(ax, head, loss, color):
+    """The target's region with the margin, filled, and dashed where its border is without."""
+    side = np.linspace(-REACH - 1, REACH + 1, 121)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    logits = ops.convert_to_numpy(head(grid.astype("float32")))
+    own, others = logits[:, 0], logits[:, 1:].max(axis=1)
+    plane, drawn = (side, side), []
+    if isinstance(loss, MarginLoss):
+        without = (own - others).reshape(121, 121)
+        look = {"colors": "0.5", "linestyles": "--", "linewidths": 1.2}
+        drawn.append(ax.contour(*plane, without, (0,), **look))
+        own = ops.convert_to_numpy(margin_logit(own, loss.m1, loss.m2, loss.m3))
+    ahead = (own - others).reshape(121, 121)
+    drawn.append(ax.contourf(*plane, ahead, (0, np.inf), colors=[color], alpha=0.16))
+    drawn.append(ax.contour(*plane, ahead, (0,), colors=[color], linewidths=1.6))
+    rim = ax.add_patch(Circle((0, 0), REACH, fill=False, ec="0.8", lw=0.8))
+    for contours in drawn:
+        contours.set_clip_path(rim)

@@ -1,0 +1,25 @@
+"""The colours of the course's pictures: one for each class, one for each loss."""
+
+from matplotlib.colors import to_rgb
+
+# Ten colours that stay apart for readers with colour-vision deficiencies (M. A. Petroff,
+# arXiv:2107.02270, table 1). The digit itself, as the marker, is always there as a second cue.
+COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+# The same, darkened: outlines that keep the pale ones readable on white.
+EDGES = tuple(tuple(0.55 * part for part in to_rgb(color)) for color in COLORS)
+INK = "#222222"
+OWN, OTHER = "#3f90da", "#e76300"
+
+LOSS_COLORS = {
+    "softmax": COLORS[0],
+    "center loss": EDGES[9],
+    "modified softmax": EDGES[7],
+    "NormFace": COLORS[8],
+    "SphereFace": COLORS[2],
+    "CosFace": COLORS[4],
+    "ArcFace": COLORS[6],
+    "combined": COLORS[5],
+}
