@@ -148,6 +148,26 @@ def test_an_outer_model_may_ask_for_their_loss():
         assert outer.train_on_batch(X, Y) == pytest.approx(expected, rel=1e-5)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Wraps(keras.layers.Layer):
+    """A layer, no model, around a model."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, inputs, training=None):
+        return self.inner(inputs, training=training)
+
+
+@pytest.mark.parametrize("around", [Wraps, Asks])
+def test_trained_within_something_between_they_refuse(around):
+    outer = keras.Sequential([around(build("feature scale")), keras.layers.Dense(4)])
+    outer.compile("sgd", loss=softmax_cross_entropy)
+    with pytest.raises(ValueError, match="another model is trained around it"):
+        outer.fit(X, Y, verbose=0)
+
+
 def test_nothing_of_a_batch_stays():
     """Neither a graph's tensor in the model nor a batch in memory."""
     model = build("center loss")
