@@ -201,6 +201,12 @@ def test_labels_of_another_form_are_refused_before_anything_else(name, labels, n
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_one_label_for_many_samples_is_refused(name):
+    with pytest.raises(ValueError, match="got 1 labels for 24 samples"):
+        build(name).train_on_batch(X, Y[:1])
+
+
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("wrong", [0.5, 2 / 255, -1, 9])
 def test_a_label_that_is_no_class_is_refused_and_spoils_nothing(name, wrong):
     model = build(name, learning_rate=0.1)
