@@ -102,6 +102,8 @@ class _BackboneAndHead(keras.Model):
             )
         embeddings = self.backbone(inputs, training=training)
         outputs = self.head(embeddings)
+        if outputs is embeddings:  # from a head that does nothing: it would hold itself for good
+            outputs = ops.copy(outputs)
         _remember(outputs, _Batch(embeddings))
         return outputs
 

@@ -186,6 +186,15 @@ def test_nothing_of_a_batch_stays():
         assert not models._BATCHES
 
 
+def test_nor_does_it_where_the_head_does_nothing():
+    model = CenterLossModel(backbone(), keras.layers.Identity())
+    outputs = model(X)
+    gone = weakref.ref(outputs)
+    del outputs
+    gc.collect()
+    assert gone() is None
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
