@@ -440,6 +440,12 @@ def class_index(labels, logits):
         )
     # Not squeeze: it would also drop the batch axis of a batch of one.
     labels = ops.reshape(labels, (-1,))
+    # One label would be broadcast, and all samples taken for its class.
+    if None not in (labels.shape[0], logits.shape[0]) and labels.shape[0] != logits.shape[0]:
+        raise ValueError(
+            f"Expected one class index a sample, got {labels.shape[0]} labels for "
+            f"{logits.shape[0]} samples."
+        )
     index = ops.cast(labels, "int32")
     values = _look(labels)
     if values is not None:

@@ -61,9 +61,11 @@ def _part_of_another(layer):
     context = global_state.get_global_attribute("current_call_ctx")
     if context is None:
         return False
+    if in_stateless_scope():
+        return True
     outer = context.entry_layer
     if outer is layer:
-        return in_stateless_scope()
+        return False
     return getattr(type(outer), "compute_loss", None) is keras.Model.compute_loss
 
 
@@ -100,6 +102,8 @@ class _BackboneAndHead(keras.Model):
             )
         embeddings = self.backbone(inputs, training=training)
         outputs = self.head(embeddings)
+        if outputs is embeddings:  # from a head that does nothing: it would hold itself for good
+            outputs = ops.copy(outputs)
         _remember(outputs, _Batch(embeddings))
         return outputs
 

@@ -147,6 +147,9 @@ def check_labels(losses):
             function(np.eye(3), points)
         with pytest.raises(ValueError, match=r"\(batch,\) or \(batch, 1\)"):
             function(np.zeros((3, 1, 1)), points)
+        for count in (0, 1, 2):
+            with pytest.raises(ValueError, match=f"got {count} labels for 3 samples"):
+                function(labels[:count], points)
         for bad in (points[0], points[None], points[:, :1]):
             with pytest.raises(ValueError, match="at least two classes"):
                 function(labels, bad)

@@ -148,6 +148,26 @@ def test_an_outer_model_may_ask_for_their_loss():
         assert outer.train_on_batch(X, Y) == pytest.approx(expected, rel=1e-5)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Wraps(keras.layers.Layer):
+    """A layer, no model, around a model."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, inputs, training=None):
+        return self.inner(inputs, training=training)
+
+
+@pytest.mark.parametrize("around", [Wraps, Asks])
+def test_trained_within_something_between_they_refuse(around):
+    outer = keras.Sequential([around(build("feature scale")), keras.layers.Dense(4)])
+    outer.compile("sgd", loss=softmax_cross_entropy)
+    with pytest.raises(ValueError, match="another model is trained around it"):
+        outer.fit(X, Y, verbose=0)
+
+
 def test_nothing_of_a_batch_stays():
     """Neither a graph's tensor in the model nor a batch in memory."""
     model = build("center loss")
@@ -166,6 +186,15 @@ def test_nothing_of_a_batch_stays():
         assert not models._BATCHES
 
 
+def test_nor_does_it_where_the_head_does_nothing():
+    model = CenterLossModel(backbone(), keras.layers.Identity())
+    outputs = model(X)
+    gone = weakref.ref(outputs)
+    del outputs
+    gc.collect()
+    assert gone() is None
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
@@ -178,6 +207,12 @@ def test_nothing_of_a_batch_stays():
 def test_labels_of_another_form_are_refused_before_anything_else(name, labels, named):
     with pytest.raises(Exception, match=named):
         build(name).train_on_batch(X[: len(labels)], labels)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_label_for_many_samples_is_refused(name):
+    with pytest.raises(ValueError, match="got 1 labels for 24 samples"):
+        build(name).train_on_batch(X, Y[:1])
 
 
 @pytest.mark.parametrize("name", MODELS)
