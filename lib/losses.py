@@ -424,6 +424,8 @@ def class_index(labels, logits):
             "Expected logits or cosines of shape (batch, classes) with at least two classes, got "
             f"{tuple(logits.shape)}."
         )
+    if labels is None:
+        raise ValueError("The labels are missing: pass one class index a sample, as in fit(x, y).")
     labels = ops.convert_to_tensor(labels)
     if len(labels.shape) > 2 or (len(labels.shape) == 2 and labels.shape[-1] != 1):
         raise ValueError(
