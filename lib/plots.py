@@ -727,7 +727,7 @@ def method_map(lesson):
     Returns:
         The figure; pass it to `show`.
     """
-    fig, ax = new_figure("map", width=diagrams.WIDTH, height=diagrams.HEIGHT)
+    fig, ax = new_figure("method map", width=diagrams.WIDTH, height=diagrams.HEIGHT)
     diagrams.draw_map(ax, lesson)
     return fig
 
@@ -754,7 +754,7 @@ def all_fields():
     Returns:
         The figure; pass it to `show`.
     """
-    fig, axes = new_figure("fields", columns=4, rows=2, width=10.5, height=5.5)
+    fig, axes = new_figure("all fields", columns=4, rows=2, width=10.5, height=5.5)
     for ax, loss in zip(axes.flat, diagrams.FIELDS, strict=True):
         diagrams.draw_field(ax, loss, key=ax is axes[0, 0])
         ax.set_axis_off()

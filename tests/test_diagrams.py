@@ -58,6 +58,7 @@ def lesson(request):
 def drawn(lesson):
     """The figure, and its boxes and texts with the room that each takes, in pixels."""
     fig = plots.method_map(lesson)
+    assert fig.get_label() == "method map"
     fig.canvas.draw()
     (ax,) = fig.axes
     boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
@@ -114,6 +115,8 @@ def test_every_lesson_has_its_map_as_its_first_picture():
         cells = nbformat.read(path, as_version=4).cells
         first = next(cell for cell in cells if "plots." in cell.source and cell.id != "setup")
         assert f"plots.method_map({number})" in first.source, path.name
+        others = re.findall(r'new_figure\(\s*"(.*?)"', "".join(cell.source for cell in cells))
+        assert not {"method map", "all fields"} & set(others), "it would be drawn over"
 
 
 # --- the field ------------------------------------------------------------------------------------
