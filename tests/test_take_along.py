@@ -59,6 +59,7 @@ def folder(tmp_path_factory):
 def served(folder, name, inputs):
     """What the exported model gives, by a runtime that knows neither Keras nor the course."""
     if TORCH:
+        os.environ["XDG_CACHE_HOME"] = str(folder)  # else it leaves an id in the home
         import onnxruntime
 
         session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
