@@ -256,7 +256,7 @@ def _column(name, values):
 
 
 def _uniform(keys, count):
-    """The same as float64 from 0 to below 1."""
+    """The first `count` random numbers of each key, from 0 to below 1: (count, n) float64."""
     return (random_words(keys, count) >> np.uint64(11)) * 2.0**-53
 
 

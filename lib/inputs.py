@@ -152,10 +152,7 @@ def whole_number(value, name, low=1, high=None):
 
 def number_between(value, name, low, high):
     """A float above `low` and below `high`."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _float(value)
     if not low < number < high:
         raise ValueError(
             f"{name}: expected a number above {low:g} and below {high:g}, got {shown(value)}."
@@ -165,13 +162,18 @@ def number_between(value, name, low, high):
 
 def number_from(value, name, low, high):
     """A float from `low` to `high`, both included."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = _float(value)
     if not low <= number <= high:
         raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {shown(value)}.")
     return number
+
+
+def _float(value):
+    """The value as a float; NaN, which is in no range, if it cannot be one."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def one_of(value, name, known):

@@ -11,10 +11,9 @@ losses take their turns, too (`bench_peers.py`).
 All rows of a table take turns in one run, so that whatever else the machine does hits them alike.
 A row's ratio is the median, with the quartiles, of the rounds' ratios to the first row, plain
 softmax: a Dense layer without a bias, since the heads have none, and Keras's cross-entropy. The
-second row is that layer with `softmax_cross_entropy` of `lib.losses`. TensorFlow's fused operation,
-which Keras uses, passes over the logits' gradient once more than a closed form does; that is what a
-ratio below 1 would come from. Peak memory is that of a process of its own, kernel and gradients
-included, above what it held before; on a CPU only Linux can tell.
+second row is that layer with `softmax_cross_entropy` of `lib.losses`: where a ratio is below 1, it
+shows how much of that is the cross-entropy's doing. Peak memory is that of a process of its own,
+kernel and gradients included, above what it held before; on a CPU only Linux can tell.
 """
 
 import argparse
