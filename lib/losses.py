@@ -229,11 +229,11 @@ class MarginLoss(keras.losses.Loss):
 
     def call(self, labels, cosines):
         cosines = ops.cast(cosines, "float32")
-        index, valid = class_index(labels, cosines)
-        valid = _both(valid, _is_cosine(_pick(cosines, index)))
+        index, is_class = class_index(labels, cosines)
+        is_cosine = _is_cosine(_pick(cosines, index))
         margins = (self.m1, self.m2, self.m3)
         loss = _margin_cross_entropy(cosines, index, *margins, self.scale, self.label_smoothing)
-        return _or_nan(valid, loss)
+        return _or_nan(is_class, _or_nan(is_cosine, loss))
 
     def get_config(self):
         return _config(self, "m1", "m2", "m3", "scale", "label_smoothing")
@@ -508,15 +508,8 @@ def _look(tensor):
     return None
 
 
-def _both(flags, others):
-    """Return flags and others; either may be True for all."""
-    if flags is True or others is True:
-        return others if flags is True else flags
-    return ops.logical_and(flags, others)
-
-
 def _or_nan(valid, values):
-    """Return the values with NaN where they are not valid."""
+    """Return the values with NaN where they are not valid; `valid` may be True for all."""
     return values if valid is True else ops.where(valid, values, math.nan)
 
 

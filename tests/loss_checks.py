@@ -145,6 +145,8 @@ def check_labels(losses):
             function(np.array([-1, 0, 1]), points)
         with pytest.raises(ValueError, match="argmax"):
             function(np.eye(3), points)
+        with pytest.raises(ValueError, match="labels are missing"):
+            function(None, points)
         with pytest.raises(ValueError, match=r"\(batch,\) or \(batch, 1\)"):
             function(np.zeros((3, 1, 1)), points)
         for count in (0, 1, 2):
@@ -153,6 +155,12 @@ def check_labels(losses):
         for bad in (points[0], points[None], points[:, :1]):
             with pytest.raises(ValueError, match="at least two classes"):
                 function(labels, bad)
+
+
+def check_unknown_batches(losses):
+    """Labels are counted only against a batch whose size is known."""
+    losses.softmax_cross_entropy(np.array([0, 1]), keras.KerasTensor((None, 3)))
+    losses.softmax_cross_entropy(keras.KerasTensor((None,), "int32"), keras.KerasTensor((2, 3)))
 
 
 def check_wide_labels(losses):
@@ -198,6 +206,10 @@ def check_arguments(losses):
         (lambda: losses.CosFaceLoss(2.5), r"m3.*\[0, 2\]"),
         (lambda: losses.CosFaceLoss(35), r"m3.*\[0, 2\].*0\.35"),
         (lambda: losses.CosFaceLoss(math.nan), "m3"),
+        (lambda: losses.SphereFaceLoss("2"), "m1 must be a number"),
+        (lambda: losses.ArcFaceLoss("0.5"), "m2 must be a number"),
+        (lambda: losses.CosFaceLoss("0.35"), "m3 must be a number"),
+        (lambda: losses.NormFaceLoss("16"), "scale must be a number"),
     ] + [
         (lambda s=scale: losses.NormFaceLoss(s), "scale.*positive")
         for scale in (0, -1, math.nan, math.inf)
@@ -281,6 +293,10 @@ def check_label_smoothing(losses, names=tuple(CASES)[::3], share=0.1):
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=5e-6 * 16)
         bound = 10 * GRADIENT_BOUND * np.abs(slopes).max(axis=1, keepdims=True)
         assert np.all(np.abs(gradients - slopes) <= bound), name
+        _, threefold = value_and_gradient(
+            lambda c, y=labels, loss=loss: 3.0 * loss.call(y, c), cosines
+        )
+        np.testing.assert_allclose(threefold, 3 * gradients, rtol=1e-5, atol=1e-5)
     for wrong in (-0.1, 1, 10, math.nan):
         with pytest.raises(ValueError, match=r"label_smoothing.*\[0, 1\).*0\.1 is common"):
             losses.ArcFaceLoss(label_smoothing=wrong)
@@ -318,6 +334,9 @@ def check_graph_labels(losses):
             shown = rf"= {wrong} is not in \[0, 2\)(?s:.)*label_is_no_class"
             with pytest.raises(tf.errors.InvalidArgumentError, match=shown):
                 graph(tf.constant([0.0, wrong, 1.0]), tf.constant(points))
+        for wrong in (0.5, 1.5):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="label_is_no_class"):
+                graph(tf.constant([0.0, wrong, 1.0]), tf.constant(points))
     with pytest.raises(tf.errors.InvalidArgumentError, match="target_is_no_cosine"):
         graph(tf.constant([0.0, 1.0, 1.0]), tf.constant(points + 2))
 
@@ -334,6 +353,7 @@ ALL_LOSS_CHECKS = [
     check_edges,
     check_softmax_cross_entropy,
     check_labels,
+    check_unknown_batches,
     check_wide_labels,
     check_targets,
     check_arguments,
