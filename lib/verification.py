@@ -424,6 +424,53 @@ def _threshold_grid(scores, thresholds):
     return np.unique(np.concatenate([scores.impostor[count - ranks], scores.genuine[places]]))
 
 
+def rates_at(embeddings, labels, threshold, resamples=200, level=0.95, seed=0):
+    """Error rates of these identities at a threshold that others have chosen, with intervals.
+
+    Of each group of people for itself this tells whether one threshold treats all alike: FMR is
+    the share of the impostor pairs within the group that are accepted, FNMR that of the genuine
+    pairs that are refused. Identities are resampled as in `bootstrap`.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) identities.
+        threshold: of the cosine.
+        resamples, level, seed: as for `bootstrap`.
+
+    Returns:
+        A dictionary: "fmr" and "fnmr" → (value, low, high).
+    """
+    inputs.number_between(level, "level", 0, 1)
+    resamples = inputs.whole_number(resamples, "resamples", 1, 100_000)
+    inputs.whole_number(seed, "seed", 0)
+    threshold = inputs.number_from(threshold, "threshold", -2, 2)
+    unit, who, _ = _by_identity(embeddings, labels)
+    sizes = np.bincount(who).astype("float64")
+    count = len(sizes)
+    # how many pairs of one identity are refused, and of each two identities are accepted
+    refused, accepted = np.zeros(count), np.zeros((count, count))
+    for identity, (block, partners) in enumerate(_scores_by_identity(unit, who)):
+        size = len(block)
+        refused[identity] = np.count_nonzero(np.triu(block[:, :size] < threshold, k=1))
+        passed = (block[:, size:] >= threshold).sum(axis=0)
+        accepted[identity] = np.bincount(partners[size:], passed, count)
+    genuine, impostor = sizes * (sizes - 1) / 2, np.triu(np.outer(sizes, sizes), k=1)
+    if not genuine.any() or count < 2:
+        raise ValueError("labels: two identities are needed, and two images of one of them.")
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    fmr, fnmr = [], []
+    for drawn in (np.ones(count), *draws):
+        pairs = drawn @ impostor @ drawn, drawn @ genuine
+        if all(pairs):  # else the resample says nothing
+            fmr.append(drawn @ accepted @ drawn / pairs[0])
+            fnmr.append(drawn @ refused / pairs[1])
+    tails = (1 - level) / 2, (1 + level) / 2
+    return {
+        name: (float(values[0]), *map(float, np.quantile(values[1:] or values, tails)))
+        for name, values in (("fmr", fmr), ("fnmr", fnmr))
+    }
+
+
 # --- ten folds ------------------------------------------------------------------------------------
 
 
@@ -552,14 +599,10 @@ def ranks(gallery, gallery_labels, probes, probe_labels):
     Raises:
         ValueError: if an identity is in the gallery twice, or a probe's identity is not in it.
     """
-    gallery, probes = inputs.unit_rows(gallery, "gallery"), inputs.unit_rows(probes, "probes")
+    gallery, known = _gallery(gallery, gallery_labels)
+    probes = inputs.unit_rows(probes, "probes")
     inputs.same_dimensions(gallery, probes, ("gallery", "probes"))
-    gallery_labels = inputs.identities(gallery_labels, len(gallery), "gallery_labels")
     probe_labels = inputs.identities(probe_labels, len(probes), "probe_labels")
-    order = np.argsort(gallery_labels)
-    known = gallery_labels[order]
-    if (known[1:] == known[:-1]).any():
-        raise ValueError("gallery_labels: an identity is there twice; enrol one image of each.")
     missing = np.setdiff1d(probe_labels, known)
     if len(missing):
         raise ValueError(
@@ -567,9 +610,64 @@ def ranks(gallery, gallery_labels, probes, probe_labels):
             "cannot be found: enrol them, or leave them out and measure false accepts instead."
         )
     place = np.searchsorted(known, probe_labels)
-    cosines = _cosines(probes, gallery[order])
+    cosines = _cosines(probes, gallery)
     own = cosines[np.arange(len(probes)), place]
     return (cosines >= own[:, None]).sum(axis=1)
+
+
+def search_scores(gallery, gallery_labels, visitors, visitor_labels):
+    """The scores by which a gallery answers visitors, some of whom nobody has enrolled.
+
+    What the answers are worth is counted as for pairs: `far` of the result is the false positive
+    identification rate (FPIR), the share of the visitors not enrolled who are given somebody's
+    name, and 1 − `tar` the false negative one (FNIR), the share of the enrolled who are refused or
+    given a wrong name; `measure` and `threshold_at` take it.
+
+    Args:
+        gallery: (G, D) embeddings, one of each identity: of an image, or the mean of several.
+        gallery_labels: (G,).
+        visitors: (V, D) embeddings.
+        visitor_labels: (V,) identities, some in the gallery and some not.
+
+    Returns:
+        `PairScores`. Genuine: the cosine of each enrolled visitor with the own identity, or −2,
+        below all cosines, where another one is as close. Impostor: the highest cosine of each
+        visitor not enrolled.
+
+    Raises:
+        ValueError: if an identity is in the gallery twice, or all visitors, or none, are enrolled.
+    """
+    gallery, known = _gallery(gallery, gallery_labels)
+    visitors = inputs.unit_rows(visitors, "visitors")
+    inputs.same_dimensions(gallery, visitors, ("gallery", "visitors"))
+    visitor_labels = inputs.identities(visitor_labels, len(visitors), "visitor_labels")
+    enrolled = np.isin(visitor_labels, known)
+    if enrolled.all() or not enrolled.any():
+        kind = "all" if enrolled.all() else "none"
+        raise ValueError(f"visitor_labels: {kind} of them are enrolled; some should be.")
+    cosines = _cosines(visitors[~enrolled], gallery)
+    return _sorted_parts(_own_scores(gallery, known, visitors[enrolled], visitor_labels[enrolled]),
+                         cosines.max(axis=1))  # fmt: skip
+
+
+def _own_scores(gallery, known, visitors, labels):
+    """The cosine of each visitor with its own identity; −2 where another one is as close."""
+    cosines = _cosines(visitors, gallery)
+    rows, place = np.arange(len(visitors)), np.searchsorted(known, labels)
+    own = cosines[rows, place]
+    cosines[rows, place] = -2.0
+    return np.where(own > cosines.max(axis=1), own, -2.0)
+
+
+def _gallery(gallery, gallery_labels):
+    """Unit rows and their labels, sorted by these."""
+    gallery = inputs.unit_rows(gallery, "gallery")
+    gallery_labels = inputs.identities(gallery_labels, len(gallery), "gallery_labels")
+    order = np.argsort(gallery_labels)
+    known = gallery_labels[order]
+    if (known[1:] == known[:-1]).any():
+        raise ValueError("gallery_labels: an identity is there twice; enrol one image of each.")
+    return gallery[order], known
 
 
 def cmc(ranks, gallery_size, distractors=None):

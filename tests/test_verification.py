@@ -328,6 +328,60 @@ def test_resampled_curves_of_two_models_are_paired():
     assert np.std(tar_one) > 0.005
 
 
+# --- a threshold of others ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [2, 5])
+def test_rates_of_a_group_are_those_of_its_pairs(images):
+    embeddings, labels = clusters(identities=9, images=images)
+    scores, genuine = all_pairs(embeddings, labels)
+    threshold = float(np.median(scores)) + 1e-4
+    rates = verification.rates_at(embeddings, labels, threshold, resamples=20)
+    assert rates["fmr"][0] == pytest.approx(np.mean(scores[~genuine] >= threshold))
+    assert rates["fnmr"][0] == pytest.approx(np.mean(scores[genuine] < threshold))
+
+
+def test_rates_by_hand_with_identities_of_unequal_size():
+    embeddings, labels = directions(0, 10, 50, 20, 100), np.array([0, 0, 0, 1, 2])
+    threshold = np.cos(np.radians(25))  # accepted: 0-10 of the genuine; 0-20, 10-20 of the others
+    rates = verification.rates_at(embeddings, labels, threshold, resamples=5)
+    assert rates["fnmr"][0] == pytest.approx(2 / 3)
+    assert rates["fmr"][0] == pytest.approx(2 / 7)
+    nobody = verification.rates_at(embeddings, labels, 1.5, resamples=5)
+    assert [nobody[name][0] for name in ("fmr", "fnmr")] == [0, 1]
+
+
+def test_the_interval_of_a_rate_is_that_of_weighted_pairs():
+    """Against draws that repeat the identities themselves, each copy under a name of its own."""
+    embeddings, labels = clusters(identities=8, images=4)
+    threshold, resamples = 0.5, 60
+    rates = verification.rates_at(embeddings, labels, threshold, resamples, level=0.9)
+    draws = np.random.default_rng(0).multinomial(8, np.full(8, 1 / 8), resamples)
+    fmr, fnmr = [], []
+    for drawn in draws:
+        rows, names = [], []
+        for copy in range(drawn.max()):
+            chosen = np.flatnonzero(np.isin(labels, np.flatnonzero(drawn > copy)))
+            rows.append(chosen)
+            names.append(labels[chosen] + 8 * copy)
+        x, who = embeddings[np.concatenate(rows)], np.concatenate(names)
+        scores, genuine = all_pairs(x, who)
+        first, second = np.triu_indices(len(who), k=1)
+        # copies of an identity are not compared
+        impostor = who[first] % 8 != who[second] % 8
+        fmr.append(np.mean(scores[impostor] >= threshold))
+        fnmr.append(np.mean(scores[genuine] < threshold))
+    np.testing.assert_allclose(rates["fmr"][1:], np.quantile(fmr, (0.05, 0.95)))
+    np.testing.assert_allclose(rates["fnmr"][1:], np.quantile(fnmr, (0.05, 0.95)))
+
+
+def test_rates_need_two_identities_and_two_images_of_one():
+    with pytest.raises(ValueError, match="two identities"):
+        verification.rates_at(directions(0, 10), [0, 0], 0.5)
+    with pytest.raises(ValueError, match="two images"):
+        verification.rates_at(directions(0, 10), [0, 1], 0.5)
+
+
 # --- ten folds ------------------------------------------------------------------------------------
 
 
@@ -454,3 +508,56 @@ def test_cmc_is_the_mean_over_all_ways_to_keep_distractors():
                 ahead = sum(other < rank for other in kept)
                 expected[ahead:] += 1 / len(subsets) / len(ranks)
         np.testing.assert_allclose(verification.cmc(ranks, size, distractors), expected, atol=1e-12)
+
+
+# --- visitors whom nobody may have enrolled -------------------------------------------------------
+
+
+def test_searches_by_hand():
+    gallery, names = directions(0, 60, 100), ["ada", "bob", "cem"]
+    visitors, who = directions(10, 45, 70, 98, 150), ["ada", "ada", "bob", "eve", "fay"]
+    scores = verification.search_scores(gallery, names, visitors, who)
+    found = np.cos(np.radians([10, 10]))  # at 45 degrees, bob is nearer than ada
+    np.testing.assert_allclose(scores.genuine, [-2, *found], atol=1e-6)
+    np.testing.assert_allclose(scores.impostor, np.cos(np.radians([50, 2])), atol=1e-6)
+
+
+def test_searches_agree_with_loops():
+    embeddings, labels = clusters(identities=12, images=4, noise=1.5)
+    gallery = np.array([np.flatnonzero(labels == who)[0] for who in range(8)])[::-1]
+    rest = np.setdiff1d(np.arange(len(labels)), gallery)
+    scores = verification.search_scores(
+        embeddings[gallery], labels[gallery], embeddings[rest], labels[rest]
+    )
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    genuine, impostor = [], []
+    for row in rest:
+        cosines = unit[gallery] @ unit[row]
+        best = np.argmax(cosines)
+        if labels[row] >= 8:
+            impostor.append(cosines[best])
+        else:
+            genuine.append(cosines[best] if labels[gallery[best]] == labels[row] else -2)
+    np.testing.assert_allclose(scores.genuine, np.sort(genuine), atol=1e-6)
+    np.testing.assert_allclose(scores.impostor, np.sort(impostor), atol=1e-6)
+    assert -2 in scores.genuine
+
+
+def test_a_tie_is_no_answer():
+    twins = directions(30, 30, 90)
+    scores = verification.search_scores(twins, [0, 1, 2], directions(30, 200), [0, 7])
+    assert scores.genuine.tolist() == [-2]
+    assert scores.tar(-1) == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "visitors", "message"),
+    [
+        ([0, 0], [0, 5], "gallery_labels: an identity is there twice"),
+        ([0, 1], [0, 1], "all of them are enrolled"),
+        ([0, 1], [5, 6], "none of them are enrolled"),
+    ],
+)
+def test_searches_say_what_is_wrong(labels, visitors, message):
+    with pytest.raises(ValueError, match=message):
+        verification.search_scores(directions(0, 50), labels, directions(0, 50), visitors)
