@@ -143,6 +143,27 @@ def claim(text, value, low=-math.inf, high=math.inf):
         )
 
 
+def agrees(ours, theirs, tolerance=1e-5):
+    """Say in one line that what a lesson has computed by hand is what `lib` computes.
+
+    Args:
+        ours, theirs: numbers, or arrays of one shape.
+        tolerance: the largest difference allowed.
+
+    Raises:
+        AssertionError: if they differ by more, or in shape; NaN agrees with nothing.
+    """
+    ours, theirs = np.asarray(ours, "float64"), np.asarray(theirs, "float64")
+    if ours.shape != theirs.shape:
+        raise AssertionError(f"by hand there are {ours.shape} values, in lib {theirs.shape}.")
+    difference = np.abs(ours - theirs).max(initial=0.0)
+    if not difference <= tolerance:
+        raise AssertionError(
+            f"by hand and by lib differ by {difference:.3g}, more than {tolerance:g}."
+        )
+    _say("✓ by hand as in lib")
+
+
 def _say(text):
     """Print, also where the terminal or a pipe has no ✓: a lesson run as a script on Windows."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -114,14 +114,25 @@ def is_live(fig):
 
 
 def plot_images(ax, images, columns, titles=None):
-    """Tile images (N, height, width[, 1]) in `[0, 1]` into one axes, `columns` in a row."""
+    """Tile images into one axes, `columns` in a row.
+
+    Args:
+        ax: 2-D axes.
+        images: (N, height, width[, 1]), 0 white to 1 black as digits are; or (N, height, width, 3)
+            in colour, which is shown as it is. All in [0, 1].
+        columns: images in a row.
+        titles: a text above each, or None.
+    """
     _check_axes(ax)
-    images = _gray(images)
+    in_colour = inputs.read(images).shape[3:] == (3,)
+    axes = "images", "height", "width", 3
+    images = inputs.array(images, "images", axes) if in_colour else _gray(images)
     if titles is not None and inputs.read(titles).shape != (len(images),):
         raise ValueError(f"titles: expected {len(images)} texts, got {inputs.shown(titles)}.")
     rows = -(-len(images) // inputs.whole_number(columns, "columns"))
-    height, width = images.shape[1:]
-    sheet = np.zeros((rows * (height + 2), columns * (width + 2)))
+    height, width = images.shape[1:3]
+    sheet = np.zeros((rows * (height + 2), columns * (width + 2), *images.shape[3:]))
+    sheet += in_colour  # white between the images
     for i, image in enumerate(images):
         top, left = (i // columns) * (height + 2) + 1, (i % columns) * (width + 2) + 1
         sheet[top : top + height, left : left + width] = image

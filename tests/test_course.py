@@ -8,6 +8,7 @@ from importlib import metadata
 
 from lib import course
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -61,6 +62,25 @@ def test_a_pipe_that_has_no_check_mark_gets_the_claim_all_the_same(monkeypatch):
 def test_a_claim_without_bounds_could_not_fail():
     with pytest.raises(ValueError, match="needs a bound"):
         course.claim("accuracy", 0.95)
+
+
+def test_two_ways_that_agree_are_said_in_one_line(capsys):
+    course.agrees([1.0, 2.0], np.array([1.0, 2.0 + 1e-6]))
+    course.agrees(0.5, np.float32(0.5))
+    assert capsys.readouterr().out == 2 * "✓ by hand as in lib\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ([1.0, 2.0], [1.0, 2.1], "differ by 0.1, more than 1e-05"),
+        ([1.0, math.nan], [1.0, 2.0], "differ by nan"),
+        ([1.0], 1.0, r"by hand there are \(1,\) values"),
+    ],
+)
+def test_two_ways_that_do_not_agree_fail(ours, theirs, message):
+    with pytest.raises(AssertionError, match=message):
+        course.agrees(ours, theirs)
 
 
 # --- exercises ------------------------------------------------------------------------------------

@@ -145,6 +145,17 @@ def test_images_are_tiled_row_by_row():
     assert sheet[45, 15] == pytest.approx(3 / 5)
 
 
+def test_images_in_colour_keep_it_on_white():
+    _, ax = plots.new_figure("colour tiles")
+    images = np.zeros((3, 8, 8, 3)) + [0.2, 0.5, 0.9]
+    plots.plot_images(ax, images, columns=2)
+    sheet = ax.images[0].get_array()
+    assert sheet.shape == (20, 20, 3)
+    assert np.allclose(sheet[15, 5], [0.2, 0.5, 0.9])
+    assert np.allclose(sheet[15, 15], 1)
+    assert np.allclose(sheet[0], 1)
+
+
 def test_tsne_is_the_same_for_the_same_seed_and_separates_rays(flower):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 20)
