@@ -3,7 +3,7 @@
     digits = load_digits()          # the course's one switch decides, see `course_mode`
     print(digits)
 
-The course's other data, glyphs, have a module of their own; `load_glyphs` is here as well.
+The course's other data, faces that belong to nobody, are drawn by `lib.faces`.
 
 `python -m lib.data` puts the full MNIST into data/mnist.npz.
 What the files hold, where they come from and under which licence: data/README.md.
@@ -22,7 +22,6 @@ import keras
 import numpy as np
 
 from .files import Problem, write_atomically
-from .glyphs import load_glyphs  # noqa: F401  the course's other data: `data.load_glyphs()`
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 

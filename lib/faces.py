@@ -122,13 +122,20 @@ class Faces:
     x_train = property(lambda self: self.images)
     y_train = property(lambda self: self.labels)
 
-    def first(self, count):
-        """The same set with its first `count` people only."""
-        count = inputs.whole_number(count, "count", 1, len(self.traits))
-        kept = self.labels < count
-        return Faces(
-            self.images[kept], self.labels[kept], self.nuisances[kept], self.traits[:count]
+    def only(self, chosen):
+        """The same set with some of its people only, who get the labels 0, 1, … in their order.
+
+        Args:
+            chosen: labels, in ascending order, such as `range(100)`.
+        """
+        chosen = inputs.whole_numbers(
+            np.asarray(chosen), "chosen", ("people",), 0, len(self.traits) - 1
         )
+        if (np.diff(chosen) <= 0).any():
+            raise ValueError("chosen: each person once, in ascending order; np.unique sorts them.")
+        kept = np.isin(self.labels, chosen)
+        labels = np.searchsorted(chosen, self.labels[kept]).astype("int32")
+        return Faces(self.images[kept], labels, self.nuisances[kept], self.traits[chosen])
 
     def __repr__(self):
         return f"{len(self.traits):,} people who do not exist, {len(self.labels):,} pictures"

@@ -68,6 +68,7 @@ def train(
     learning_rate=LEARNING_RATE,
     batch_size=BATCH_SIZE,
     decay=True,
+    metrics=("accuracy",),
     callbacks=(),
     verbose=True,
 ):
@@ -79,12 +80,14 @@ def train(
 
     Args:
         model: a Keras model from images (batch, 28, 28, 1) to logits or cosines (batch, classes).
-        digits: what `lib.data.load_digits` returned, or anything with `x_train` and `y_train`.
+        digits: what `lib.data.load_digits` returned, or anything with `x_train` and `y_train`; or a
+            `keras.utils.PyDataset`, which makes its own batches.
         loss: any Keras loss on (labels, model output); None for a model that brings its own.
         epochs: passes over the training images; by default the mode's budget.
         learning_rate: Adam's at the start.
         batch_size: images in one training step.
         decay: False for a learning rate that stays.
+        metrics: as for `compile`.
         callbacks: more Keras callbacks.
         verbose: print a line for each epoch.
 
@@ -98,21 +101,24 @@ def train(
     epochs = epoch_budget() if epochs is None else epochs
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    if isinstance(digits, keras.utils.PyDataset):
+        steps, fitted = len(digits), {"x": digits}
+    else:
+        steps = math.ceil(len(digits.x_train) / batch_size)
+        fitted = {"x": digits.x_train, "y": digits.y_train, "batch_size": batch_size}
     if decay:
-        steps = math.ceil(len(digits.x_train) / batch_size) * epochs
-        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        schedule = keras.optimizers.schedules.CosineDecay
+        learning_rate = schedule(learning_rate, steps * epochs)
     model.compile(
         keras.optimizers.Adam(learning_rate),
         loss=loss,
-        metrics=["accuracy"],
+        metrics=list(metrics),
         # Ten steps in one call from Python: a quarter faster on two cores, with the same numbers.
         # PyTorch calls each operation from Python anyway.
         steps_per_execution=1 if keras.backend.backend() == "torch" else 10,
     )
     return model.fit(
-        digits.x_train,
-        digits.y_train,
-        batch_size=batch_size,
+        **fitted,
         epochs=epochs,
         verbose=0,
         callbacks=[StopOnNonFiniteLoss(), *([EpochLines()] if verbose else []), *callbacks],

@@ -248,9 +248,15 @@ ARGUMENTS = {
         np.cos,
         FUNCTION | {"NaN": lambda angle: angle * np.nan, "one number": lambda angle: 1.0},
     ),
+    "threshold": (0.5, number(-2.1, 2) | {"too high": 2.1}),
     "thresholds": (20, whole_number(2, 100_000)),
     "titles": ([str(i) for i in range(40)], {"too few": ["one"], "a number": 3}),
     "wanted": (0.1, RATE),
+    "visitor_labels": (
+        LABELS + 1,  # the last of them nobody has enrolled
+        identities(LABELS, all_enrolled=LABELS, nobody=LABELS + 10, one_less=LABELS[1:]),
+    ),
+    "visitors": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE),
     "weights": (CENTRES.T, WEIGHTS),
     "width": (4, number(0)),
     "within_pixels": (9, number(0)),
@@ -295,6 +301,7 @@ ESPECIALLY = {
             {"a": dict.fromkeys(evaluation.OPEN_SET_COLUMNS, 0.5)},
             dictionary(others=RECORD, other={"eer": 0.1}),
         ),
+        "columns": (("tar_1e-3",), {"unknown": ("eer", "err"), "number": (1,)}),
     },
     evaluation.Table: {"rows": ([["a", "1"]], {"short": [["a"]], "long": [["a", "b", "c"]]})},
     verification.PairScores: {
@@ -309,7 +316,7 @@ ESPECIALLY = {
     verification.fold_pairs: WHO,
     verification.one_each: WHO,
     verification.fold_accuracy: {"genuine": (SAME, array(SAME, numbers=SAME * 1, flat=SAME[0]))},
-    plots.plot_images: {"images": (IMAGES, array(IMAGES, colour=np.ones((40, 8, 8, 3))))},
+    plots.plot_images: {"images": (IMAGES, array(IMAGES, channels=np.ones((40, 8, 8, 4))))},
     plots.plot_embeddings: DRAWN | {"ax": (AX, {"None": None, "a figure": FIGURE})},
     plots.plot_unit_circle: DRAWN | {"embeddings": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE)},
     plots.plot_unit_sphere: DRAWN

@@ -605,6 +605,15 @@ WRONG_ANSWERS = {
         ("lengths divided", rank_1_with(normalise=False)),
         ("only the first image", lambda x, y: 1 - rank_1_with()(x, y)),
     ],
+    "08 stranger_at_the_door": [
+        ("how many names", 10, 1e-6),
+        ("nobody's name", 0.999**10_000, 1e-6),
+        ("that is one comparison", 0.001, 1e-6),
+        ("with its power", 0.5, 1e-6),
+        ("far rarer", 0.99995, 0.01),
+        ("one comparison goes well", 0.99995, 0.99 ** (1 / 10_000)),
+        ("solve", 0.99995, 1e-5),
+    ],
     "09 logits_memory": [
         ("their gradient", 2.56, 2.56),
         ("the batch counts", 0.08, 0.04),

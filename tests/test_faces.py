@@ -156,13 +156,40 @@ def test_shapes_types_and_order(test_set):
     assert 0 <= test_set.images.min() < 0.1 < 0.9 < test_set.images.max() <= 1
 
 
-def test_the_first_few(test_set):
-    few, again = test_set.first(3), faces.people("test", 3, 6)
+def test_only_some_people_are_the_same_ones_with_new_labels(test_set):
+    chosen = [2, 5, 11, 39]
+    some = test_set.only(chosen)
+    assert some.labels.dtype == np.int32
+    assert some.labels.tolist() == np.repeat([0, 1, 2, 3], 6).tolist()
+    for label, person in enumerate(chosen):
+        ours, theirs = some.labels == label, test_set.labels == person
+        np.testing.assert_array_equal(some.images[ours], test_set.images[theirs])
+        np.testing.assert_array_equal(some.nuisances[ours], test_set.nuisances[theirs])
+        np.testing.assert_array_equal(some.traits[label], test_set.traits[person])
+    assert len(some.traits) == 4
+    again = faces.portraits(some.traits[some.labels], some.nuisances, size=28, colour=False)
+    np.testing.assert_array_equal(again, some.images)
+    np.testing.assert_array_equal(some.x_train, some.images)
+    np.testing.assert_array_equal(some.y_train, some.labels)
+    assert len(test_set.traits) == 40, "the set itself stays as it is"
+
+
+def test_only_the_first_people_are_those_who_are_drawn_when_fewer_are_asked_for(test_set):
+    few, again = test_set.only(range(3)), faces.people("test", 3, 6)
     for part in ("images", "labels", "nuisances", "traits"):
         np.testing.assert_array_equal(getattr(few, part), getattr(again, part))
-    for wrong in (0, 41, 2.5):
-        with pytest.raises(ValueError, match="count: expected a whole number of at least 1 and"):
-            test_set.first(wrong)
+        everybody = getattr(test_set.only(np.arange(40)), part)
+        np.testing.assert_array_equal(everybody, getattr(test_set, part))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [[40], [-1], [3, 2], [3, 3], [0.5], [True, False], [], 3, [[1, 2]], None, "all", ["1"], [None]],
+    ids=str,
+)
+def test_only_answers_what_are_no_labels_in_order_with_a_line_that_names_chosen(test_set, wrong):
+    with pytest.raises(ValueError, match="^chosen: [^\n]+$"):
+        test_set.only(wrong)
 
 
 def test_nobody_is_in_two_splits_or_twice():

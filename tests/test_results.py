@@ -5,7 +5,8 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-from lib import glyphs
+from lib import evaluation, faces, verification
+from lib.backbones import build_backbone
 from lib.files import Problem
 from lib.records import fingerprint as fingerprint_module
 from lib.records import results, runs
@@ -67,7 +68,7 @@ def test_what_is_not_recorded_says_which_command_of_which_mode_records_it(tmp_pa
     with pytest.raises(KeyError, match="make results FULL=1`"):
         results.recorded("softmax-2d", "full")
     with pytest.raises(KeyError, match="make results`"):
-        results.recorded("glyphs-arcface", "full")
+        results.recorded("faces-arcface-1000", "full")
 
 
 def test_a_map_in_full_mode_is_that_of_lesson_mode_where_there_is_no_other():
@@ -80,9 +81,10 @@ def test_a_map_in_full_mode_is_that_of_lesson_mode_where_there_is_no_other():
 
 
 def test_a_lesson_in_full_mode_gets_what_is_recorded_in_lesson_mode_only():
-    assert results.recorded("glyphs-arcface", "full").title.endswith("lesson mode")
-    lesson = results.recorded("glyphs-arcface", "lesson")
-    assert results.recorded("glyphs-arcface", "full").rows == lesson.rows
+    lesson = results.recorded("faces-arcface-1000", "lesson")
+    full = results.recorded("faces-arcface-1000", "full")
+    assert full.title == f"{lesson.title}, lesson mode"
+    assert full.rows == lesson.rows
     assert results.recorded("demo-2d-softmax", "full").title == "softmax"
 
 
@@ -235,49 +237,93 @@ def test_the_embeddings_that_are_kept_are_the_first_ones(trained, path, monkeypa
     assert np.array_equal(labels, Digits.y_test)
 
 
-@pytest.fixture
-def few_glyphs():
-    """Forty characters in twelve faces to train on and as many unseen: random images."""
-    rng = np.random.default_rng(0)
-    parts = [
-        glyphs.GlyphSet(
-            rng.random((480, 28, 28, 1), dtype="float32"),
-            np.repeat(np.arange(40), 12).astype("int32"),
-            np.tile(np.arange(12), 40),
-            tuple(map(chr, range(start, start + 40))),
-        )
-        for start in (100, 200)
-    ]
-    return glyphs.Glyphs(*parts)
-
-
-@pytest.mark.parametrize("count", [None, 15])
-def test_a_run_is_seeded_and_trains_on_its_own_classes_only(few_glyphs, monkeypatch, count):
+@pytest.mark.parametrize("count", [6, 15])
+def test_a_run_is_seeded_and_trains_on_its_own_classes_only(monkeypatch, count):
     seen = []
 
-    def recipe(part, num_classes, verbose, scale):
-        seen.extend([part.characters, num_classes, verbose, scale])
+    def recipe(data, num_classes, verbose, scale):
+        seen.extend([data.traits.tolist(), num_classes, verbose, scale])
         backbone = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
         return keras.Sequential([backbone, keras.layers.Dense(num_classes)])
 
     monkeypatch.setattr(runs.recipes, "recipe", recipe, raising=False)
     monkeypatch.setattr(runs.training, "set_seed", seen.append)
-    run = runs.GlyphRun("title", "recipe", {"scale": 16}, num_classes=count)
-    model = run.train(7, few_glyphs)
-    assert seen == [7, few_glyphs.train.characters[: count or 40], count or 40, False, 16]
+    part = {"images": 4, "part": "validation"}
+    run = runs.FaceRun("title", "recipe", {"scale": 16}, num_classes=count, **part)
+    model = run.train(7, run.load_data("lesson"))
+    assert seen == [7, faces.identities("train", count).tolist(), count, False, 16]
     monkeypatch.setattr(
         runs.evaluation, "open_set_scores", lambda x, y: {"rows": len(x), "who": y.max()}
     )
-    row = run.score(model, few_glyphs)
-    assert row["rows"] == 480
+    row = run.score(model, None)
+    assert (row["rows"], row["who"]) == (5000, 499)
     assert 0 <= row["train_accuracy"] <= 1
 
 
-def test_glyphs_and_digits_bring_their_own_data(monkeypatch):
-    monkeypatch.setattr(runs, "load_glyphs", lambda: "glyphs")
-    assert runs.RUNS["glyphs-softmax"].load_data("full") == "glyphs"
+def test_digits_bring_their_own_data_and_faces_draw_them():
+    assert runs.RUNS["faces-softmax-1000"].load_data("full") is None
     digits = runs.RUNS["softmax-2d-five-digits"].load_data("lesson")
     assert set(runs.RUNS["softmax-2d-five-digits"].seen(digits).y_train) == set(range(5))
+
+
+# --- kept backbones -------------------------------------------------------------------------------
+
+
+def trained_backbone(dim=64):
+    """A backbone whose weights are all different, those of the batch normalisations as well."""
+    backbone, rng = build_backbone(dim), np.random.default_rng(0)
+    backbone.set_weights([w + rng.uniform(0, 0.1, w.shape) for w in backbone.get_weights()])
+    return backbone
+
+
+@pytest.mark.parametrize("name", runs.KEPT_BACKBONES)
+def test_a_kept_backbone_comes_back_in_half_precision(name, tmp_path):
+    backbone = trained_backbone()
+    model = keras.Sequential([backbone, keras.layers.Dense(5)])
+    model.build((None, 28, 28, 1))
+    results._keep_backbone(model, tmp_path / f"backbone_{name}.npz")
+    again = results.recorded_backbone(name, tmp_path)
+    for ours, theirs in zip(again.get_weights(), backbone.get_weights(), strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_array_equal(ours, theirs.astype("float16").astype("float32"))
+    images = faces.people("test", 10, 3).images
+    before, after = evaluation.embed(backbone, images), evaluation.embed(again, images)
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (before, after)]
+    np.testing.assert_allclose(*unit, atol=1e-2)
+    np.testing.assert_allclose(after, before, atol=1e-2 * np.abs(before).max())
+    assert before.std(axis=0).max() > 0.1 * np.abs(before).max(), "pictures differ"
+
+
+def test_the_backbone_that_is_kept_is_that_of_the_first_seed(path, monkeypatch):
+    kept = []
+    name = runs.KEPT_BACKBONES[0]
+    monkeypatch.setattr(runs.Run, "train", lambda run, seed, data: seed)
+    monkeypatch.setattr(runs.FaceRun, "score", lambda run, model, data: {"eer": model / 7})
+    monkeypatch.setattr(keras.utils, "clear_session", lambda: None)
+    monkeypatch.setattr(results, "_keep_backbone", lambda model, file: kept.append((model, file)))
+    record(path, name)
+    assert kept == [(runs.RUNS[name].seeds[0], path.parent / f"backbone_{name}.npz")]
+    other = next(name for name in runs.RUNS if name.startswith("faces-grid"))
+    record(path, other)
+    assert len(kept) == 1
+
+
+def test_a_backbone_that_is_not_kept_says_which_ones_are(tmp_path):
+    for name in ("softmax-2d", "no-such-run"):
+        with pytest.raises(KeyError, match=name) as caught:
+            results.recorded_backbone(name, tmp_path)
+        assert all(known in str(caught.value) for known in runs.KEPT_BACKBONES)
+    with pytest.raises(FileNotFoundError, match="backbone_faces-.*make results`"):
+        results.recorded_backbone(runs.KEPT_BACKBONES[0], tmp_path)
+
+
+@pytest.mark.parametrize("name", runs.KEPT_BACKBONES)
+def test_a_backbone_in_the_repository_is_as_good_as_its_record_says(name):
+    backbone, row = results.recorded_backbone(name), [*results.recorded(name).rows.values()][0]
+    unseen = faces.people("test", 200, 10)
+    pairs = verification.score_pairs(evaluation.embed(backbone, unseen.images), unseen.labels)
+    tar = verification.measure(pairs, (1e-3,)).tar_at(1e-3)
+    assert tar == pytest.approx(row["tar_1e-3, easy"], abs=2e-3)
 
 
 # --- the fingerprint ------------------------------------------------------------------------------

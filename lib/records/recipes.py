@@ -3,7 +3,7 @@
 Every recipe returns a trained model whose backbone `lib.evaluation` finds. Seed the random numbers
 before the call. What all of them take:
 
-    data           what to train on, with `x_train` and `y_train`: digits, or a set of glyphs
+    data           what to train on, with `x_train` and `y_train`: digits, or faces
     num_classes    of the head
     embedding_dim  of the backbone
     epochs         the whole budget, of which a warm-up is a part; None for that of the mode
@@ -14,16 +14,34 @@ import math
 
 import keras
 
-from .. import losses, models, training
+from .. import evaluation, losses, models, training
 from ..backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
 from ..layers import CosineHead, ModifiedSoftmaxHead
+from .triplets import PersonBatches, SemiHardTripletLoss
 
 
-def softmax(data, num_classes=10, embedding_dim=2, epochs=None, verbose=True):
-    """Plain softmax: a Dense head with bias, and cross-entropy."""
+def softmax(data, num_classes=10, embedding_dim=2, epochs=None, label_smoothing=0.0, verbose=True):
+    """Plain softmax: a Dense head with bias, and cross-entropy.
+
+    Args:
+        label_smoothing: the share of the target that is spread evenly over all classes.
+    """
     model = training.build_softmax_model(num_classes, embedding_dim)
-    training.train(model, data, losses.softmax_cross_entropy, epochs, verbose=verbose)
+    training.train(model, data, _cross_entropy(label_smoothing), epochs, verbose=verbose)
     return model
+
+
+def _cross_entropy(label_smoothing):
+    """Softmax cross-entropy, with smoothed labels if wanted."""
+    if not label_smoothing:
+        return losses.softmax_cross_entropy
+
+    def smoothed(labels, logits):
+        hard = losses.softmax_cross_entropy(labels, logits)
+        mean = -keras.ops.mean(keras.ops.log_softmax(logits), axis=-1)
+        return (1 - label_smoothing) * hard + label_smoothing * mean
+
+    return smoothed
 
 
 def margin(
@@ -70,11 +88,20 @@ def partial_fc(
     return model
 
 
-def modified_softmax(data, num_classes=10, embedding_dim=2, warmup_epochs=2, verbose=True):
+def modified_softmax(
+    data,
+    num_classes=10,
+    embedding_dim=2,
+    epochs=None,
+    warmup_epochs=2,
+    label_smoothing=0.0,
+    verbose=True,
+):
     """Class weights of length one and no bias, embeddings as long as they like; cross-entropy.
 
-    The warm-up is that of `margin`.
+    The warm-up is that of `margin`, the smoothing that of `softmax`.
     """
+    epochs = training.epoch_budget() if epochs is None else epochs
     backbone = build_backbone(embedding_dim)
     head = ModifiedSoftmaxHead(num_classes, name="head")
     if warmup_epochs:
@@ -82,8 +109,8 @@ def modified_softmax(data, num_classes=10, embedding_dim=2, warmup_epochs=2, ver
         head.build(backbone.output_shape)
         head.set_weights(warm_head.get_weights())
     model = keras.Sequential([backbone, head])
-    epochs = training.epoch_budget() - warmup_epochs
-    training.train(model, data, losses.softmax_cross_entropy, epochs, verbose=verbose)
+    loss = _cross_entropy(label_smoothing)
+    training.train(model, data, loss, epochs - warmup_epochs, verbose=verbose)
     return model
 
 
@@ -99,20 +126,24 @@ def length_scaled_margin(data, options, num_classes=10, embedding_dim=2, verbose
     return model
 
 
-def annealed_sphereface(data, margin=4, num_classes=10, embedding_dim=2, verbose=True):
+def annealed_sphereface(
+    data, margin=4, last=5.0, num_classes=10, embedding_dim=2, epochs=None, verbose=True
+):
     """SphereFace as its paper has it: the scale is the embedding's length, lambda is annealed.
 
     Args:
         margin: the whole number that multiplies the angle.
+        last: where lambda stays.
     """
-    steps = training.epoch_budget() * math.ceil(len(data.x_train) / training.BATCH_SIZE)
+    epochs = training.epoch_budget() if epochs is None else epochs
+    steps = epochs * math.ceil(len(data.x_train) / training.BATCH_SIZE)
     backbone = build_backbone(embedding_dim)
-    model = models.AnnealedSphereFace(backbone, num_classes, steps, margin)
-    training.train(model, data, verbose=verbose)
+    model = models.AnnealedSphereFace(backbone, num_classes, steps, margin, last=last)
+    training.train(model, data, epochs=epochs, verbose=verbose)
     return model
 
 
-def center(data, weight, num_classes=10, embedding_dim=2, verbose=True):
+def center(data, weight, num_classes=10, embedding_dim=2, epochs=None, verbose=True):
     """Plain softmax joined by center loss, the centres' step as in its paper (alpha 0.5).
 
     Args:
@@ -120,8 +151,32 @@ def center(data, weight, num_classes=10, embedding_dim=2, verbose=True):
     """
     backbone = build_backbone(embedding_dim)
     model = models.CenterLossModel(backbone, keras.layers.Dense(num_classes, name="head"), weight)
-    training.train(model, data, losses.softmax_cross_entropy, verbose=verbose)
+    training.train(model, data, losses.softmax_cross_entropy, epochs, verbose=verbose)
     return model
+
+
+def triplet(
+    data, margin=0.2, num_classes=10, embedding_dim=2, epochs=None, warmup_epochs=2, verbose=True
+):
+    """Semi-hard triplets after the warm-up of `margin`; batches hold four images of each person.
+
+    The model ends in a cosine head of the mean directions of the classes, which nothing trained.
+
+    Args:
+        margin: of the triplets, in squared distances between unit vectors.
+    """
+    epochs = training.epoch_budget() if epochs is None else epochs
+    backbone = build_backbone(embedding_dim)
+    if warmup_epochs:
+        training.warm_up(backbone, data, num_classes, warmup_epochs, verbose)
+    batches = PersonBatches(data.x_train, data.y_train, training.BATCH_SIZE)
+    loss = SemiHardTripletLoss(margin)
+    training.train(backbone, batches, loss, epochs - warmup_epochs, metrics=(), verbose=verbose)
+    head = CosineHead(num_classes, name="head")
+    head.build(backbone.output_shape)
+    centres = evaluation.class_centres(evaluation.embed(backbone, data.x_train), data.y_train)
+    head.kernel.assign(centres.T)
+    return keras.Sequential([backbone, head])
 
 
 # --- the two reference demonstrations, with all of MNIST and learning rates that do not fall ------

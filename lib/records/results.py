@@ -18,7 +18,7 @@ import platform
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 
@@ -26,10 +26,11 @@ import keras
 import numpy as np
 
 from .. import evaluation
+from ..backbones import build_backbone
 from ..data import course_mode
 from ..files import Problem, write_atomically
 from .fingerprint import fingerprint
-from .runs import FULL_RUNS, MAPPED_RUNS, RUNS
+from .runs import FACE_LOSSES, FULL_RUNS, GRID, KEPT_BACKBONES, MAPPED_RUNS, RUNS, Run
 
 RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
 LOCK_SECONDS = 30  # a change of the file takes a few milliseconds
@@ -85,6 +86,23 @@ def recorded(name, mode=None):
     return Record(entry["title"] + (", lesson mode" if mode != wanted else ""), entry["rows"])
 
 
+def recorded_faces(people=1000):
+    """What every loss has reached for people never seen: a dictionary, loss → its record.
+
+    Args:
+        people: how many it was trained on.
+    """
+    return {loss: recorded(f"faces-{key}-{people}", "lesson") for loss, key in FACE_LOSSES.items()}
+
+
+def recorded_grid(loss):
+    """What the settings of a loss have reached on validation people: setting → its record."""
+    return {
+        setting: recorded(f"faces-grid-{FACE_LOSSES[loss]}-{number}", "lesson")
+        for number, setting in enumerate(GRID[loss], start=1)
+    }
+
+
 def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
     """The kept embeddings of a run in `MAPPED_RUNS`, of its first seed.
 
@@ -101,6 +119,25 @@ def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
         raise FileNotFoundError(f"{path} is missing: `{command}` records it.")
     with np.load(path, allow_pickle=False) as arrays:
         return arrays["embeddings"].astype("float32"), arrays["labels"].astype("int32")
+
+
+def recorded_backbone(name, folder=RESULTS_FILE.parent):
+    """The trained backbone of a run in `KEPT_BACKBONES`, of its first seed.
+
+    Raises:
+        KeyError: if that run's backbone is not kept.
+        FileNotFoundError: if there is none; the message says how to record it.
+    """
+    if name not in KEPT_BACKBONES:
+        known = ", ".join(KEPT_BACKBONES)
+        raise KeyError(f"no backbone of {name!r} is kept; there are those of {known}.")
+    path = _backbone_file(name, folder)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: `make results` records it.")
+    backbone = build_backbone(RUNS[name].settings["embedding_dim"])
+    with np.load(path, allow_pickle=False) as arrays:
+        backbone.set_weights([arrays[key].astype("float32") for key in arrays])
+    return backbone
 
 
 def read_results(path=RESULTS_FILE):
@@ -130,6 +167,10 @@ def _embeddings_file(name, mode, folder):
     """The demonstrations exist in full mode only; of any other run both modes are kept apart."""
     both_modes = name in RUNS
     return folder / f"embeddings_{name}{'_full' if both_modes and mode == 'full' else ''}.npz"
+
+
+def _backbone_file(name, folder):
+    return folder / f"backbone_{name}.npz"
 
 
 # --- is it still true? ----------------------------------------------------------------------------
@@ -167,7 +208,9 @@ def _versions(names):
 
 
 def _settings(run):
-    return {"recipe": run.recipe, "num_classes": run.num_classes} | run.settings
+    known = {each.name for each in fields(Run)}
+    of_its_kind = {e.name: getattr(run, e.name) for e in fields(run) if e.name not in known}
+    return {"recipe": run.recipe, "num_classes": run.num_classes} | of_its_kind | run.settings
 
 
 # --- recording ------------------------------------------------------------------------------------
@@ -192,6 +235,8 @@ def record_all(mode=None, names=None, path=RESULTS_FILE):
             # before the row: what has a row is not trained again
             if name in MAPPED_RUNS and seed == run.seeds[0]:
                 _keep_embeddings(model, data, _embeddings_file(name, mode, path.parent))
+            if name in KEPT_BACKBONES and seed == run.seeds[0]:
+                _keep_backbone(model, _backbone_file(name, path.parent))
             _add_row(path, mode, name, str(seed), row, seconds)
             print(f"  seed {seed}: {seconds} s, {row}", flush=True)
 
@@ -259,8 +304,19 @@ def _alone(path):
 def _keep_embeddings(model, digits, path):
     """Write the embeddings and labels of the first 1,000 held-out digits, in half precision."""
     embeddings = evaluation.embed(evaluation.backbone_of(model), digits.x_test[:1000])
-    labels, packed = digits.y_test[:1000].astype("uint8"), io.BytesIO()
-    np.savez_compressed(packed, embeddings=embeddings.astype("float16"), labels=labels)
+    labels = digits.y_test[:1000].astype("uint8")
+    _write_arrays(path, {"embeddings": embeddings.astype("float16"), "labels": labels})
+
+
+def _keep_backbone(model, path):
+    """Write the weights of the backbone, in half precision."""
+    weights = evaluation.backbone_of(model).get_weights()
+    _write_arrays(path, {f"{i:02}": weight.astype("float16") for i, weight in enumerate(weights)})
+
+
+def _write_arrays(path, arrays):
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
     write_atomically(path, packed.getvalue())
 
 

@@ -11,7 +11,7 @@ import functools
 import io
 from pathlib import Path
 
-from lib import data, evaluation, interactive, losses, plots, training
+from lib import data, evaluation, faces, interactive, losses, plots, training
 from lib.backbones import build_backbone
 from lib.files import write_atomically
 from lib.interactive.live import SCORES
@@ -83,6 +83,16 @@ def draw_maps(path, known):
         title = known[name].title.replace(", s 16", "").removesuffix(", 64-D")
         ax.set(title=title, xlabel="", ylabel="", box_aspect=1, adjustable="datalim")
     save(fig, path)
+
+
+def draw_faces(path, chosen=(9, 16, 30), columns=12, gap=4):
+    """A row of pictures for each of some people who do not exist."""
+    people = faces.people("test", max(chosen) + 1, columns).only(chosen)
+    pictures = faces.portraits(people.traits[people.labels], people.nuisances, size=68)
+    framed = np.pad(pictures, [(0, 0), (gap, 0), (gap, 0), (0, 0)], constant_values=1)
+    sheet = framed.reshape(len(chosen), columns, *framed.shape[1:]).swapaxes(1, 2)
+    sheet = sheet.reshape(len(chosen) * framed.shape[1], -1, 3)
+    write(Image.fromarray((255 * sheet).round().astype("uint8")).quantize(256), path)
 
 
 def save(fig, path):
@@ -169,6 +179,7 @@ def animate(name, path):
 def main():
     matplotlib.use("agg")
     plots.use_course_style()
+    draw_faces(IMAGES / "faces.png")
     draw_before_after(IMAGES / "before_after.png")
     draw_maps(IMAGES / "demo_20d_maps.png", runs.DEMO_RUNS)
     draw_maps(IMAGES / "maps_64d.png", runs.RUNS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib.files import Problem, write_atomically
 from lib.records.results import Record, read_results
-from lib.records.runs import COMPARED, DEMO_RUNS, DIMENSIONS
+from lib.records.runs import CHOSEN, COMPARED, DEMO_RUNS, DIMENSIONS, FACE_LOSSES
 
 ROOT = Path(__file__).resolve().parents[2]
 README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"
@@ -51,6 +51,20 @@ def losses_table(records, digits=3):
         cells = [cell for n in names for cell in accuracy_and_eer(records.get(n), digits)]
         rows.append([title, *cells])
     return table(header, rows)
+
+
+def faces_table(records, people=1000):
+    """TAR at two FARs, EER, rank 1 and FNIR of every loss on faces never seen."""
+    columns = {"TAR at FAR 0.001": "tar_1e-3", "0.0001": "tar_1e-4", "EER": "eer",
+               "rank 1 of 500": "rank_1", "FNIR at FPIR 0.01": "fnir_1e-2"}  # fmt: skip
+    rows = [
+        [
+            CHOSEN[loss],
+            *(mean_and_spread(records.get(f"faces-{key}-{people}"), c) for c in columns.values()),
+        ]
+        for loss, key in FACE_LOSSES.items()
+    ]
+    return table(["loss", *columns], rows)
 
 
 def demo_2d_table(records):
@@ -94,6 +108,7 @@ def tables():
     )
     return {
         "lesson mode": losses_table(lesson),
+        "faces never seen": faces_table(lesson),
         "full mode": losses_table(full, digits=4),
         "demonstration in 2-D": demo_2d_table(full),
         "demonstration in 20-D": demo_20d_table(full),
