@@ -83,6 +83,28 @@ def rank_1(function):
     return "right: other images, one of each enrolled, and cosines."
 
 
+@self_check("8.4 a stranger at the door")
+def stranger_at_the_door(given_a_name, far_needed):
+    if math.isclose(given_a_name, 10, rel_tol=0.01):
+        raise Hint("that is how many names to expect: how likely is at least one of them?")
+    if math.isclose(given_a_name, 0.999**10_000, rel_tol=0.01):
+        raise Hint("that is how likely nobody's name is given: take it from 1.")
+    if math.isclose(given_a_name, 0.001):
+        raise Hint("that is one comparison; the stranger is compared with all 10,000.")
+    if not math.isclose(given_a_name, 1 - 0.999**10_000, abs_tol=2e-5):
+        raise Hint("each of 10,000 comparisons goes well with 0.999; all of them with its power.")
+    if math.isclose(far_needed, 0.01):
+        raise Hint("that is the rate for a visit; one comparison in 10,000 has to be far rarer.")
+    if math.isclose(far_needed, 0.99 ** (1 / 10_000), abs_tol=1e-9):
+        raise Hint("that is how likely one comparison goes well: take it from 1.")
+    if not math.isclose(far_needed, 1 - 0.99 ** (1 / 10_000), rel_tol=0.01):
+        raise Hint("solve 1 - (1 - FAR) ** 10_000 = 0.01 for FAR; about 0.01 / 10,000.")
+    return (
+        "right: one in a million. The lesson measured 0.96, not 0.99995: comparisons of one "
+        "stranger are not independent, and some people look like nobody."
+    )
+
+
 def _number(value):
     if np.ndim(value) != 0:
         raise Hint(f"the result has shape {np.shape(value)}, expected one number.")
