@@ -69,6 +69,7 @@ EXACT = {
     *("abs", "copysign", "floor", "maximum", "minimum", "clip", "sqrt", "where", "flatnonzero"),
     *("arange", "array", "ascontiguousarray", "atleast_1d", "atleast_2d", "empty", "zeros"),
     *("repeat", "resize", "stack", "tile", "dtype", "float32", "uint64", "ndarray"),
+    *("asarray", "diff", "isin", "searchsorted"),
 }
 
 
