@@ -386,8 +386,7 @@ def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thres
     _checked_fars(fars, len(scores.impostor))
     grid = _threshold_grid(scores, thresholds)
     count = who[-1] + 1
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    draws = draws.astype("float32")  # whole numbers: no digit is lost
+    draws = _draws(count, resamples, seed).astype("float32")  # whole numbers: no digit is lost
 
     far, tar = np.zeros((resamples, len(grid))), np.zeros((resamples, len(grid)))
     for identity, (block, partners) in enumerate(_scores_by_identity(unit, who)):
@@ -407,6 +406,11 @@ def resampled_curves(embeddings, labels, fars=FARS, resamples=200, seed=0, thres
         )
     far, tar = np.hstack([start, far[defined]]), np.hstack([start, tar[defined]])
     return far / far[:, -1:], tar / tar[:, -1:]
+
+
+def _draws(count, resamples, seed):
+    """How often each of `count` identities is drawn in each resample: (resamples, count)."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
 
 
 def _accepted(scores, groups, grid, num_groups):
@@ -457,7 +461,7 @@ def rates_at(embeddings, labels, threshold, resamples=200, level=0.95, seed=0):
     genuine, impostor = sizes * (sizes - 1) / 2, np.triu(np.outer(sizes, sizes), k=1)
     if not genuine.any() or count < 2:
         raise ValueError("labels: two identities are needed, and two images of one of them.")
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    draws = _draws(count, resamples, seed)
     fmr, fnmr = [], []
     for drawn in (np.ones(count), *draws):
         pairs = drawn @ impostor @ drawn, drawn @ genuine
