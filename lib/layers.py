@@ -1,10 +1,16 @@
 """Classification heads whose class weights are normalised, so that they speak of angles."""
 
+import contextlib
 import math
 import numbers
 
 import keras
 from keras import ops
+
+on_torch = None
+if keras.backend.backend() == "torch":
+    with contextlib.suppress(ImportError):  # without it beside this file a step takes longer
+        from . import on_torch
 
 PACKAGE = "softmax_to_arcface"
 
@@ -50,6 +56,9 @@ def times_unit_columns(embeddings, kernel):
     of the gradient that would only change a column's length is taken out, as it is by automatic
     differentiation, in one pass over the kernel where that needs five.
     """
+    kernel = ops.cast(kernel, "float32")  # in float32 whatever the kernel is stored in
+    if on_torch:
+        return on_torch.times_unit_columns(embeddings, kernel, _SMALLEST_LENGTH)
 
     @ops.custom_gradient
     def product_of(embeddings, kernel):
@@ -60,19 +69,22 @@ def times_unit_columns(embeddings, kernel):
             if upstream is None:  # TensorFlow and JAX pass it by position, PyTorch by name
                 (upstream,) = args
             scaled = upstream * inverse
-            along = inverse**2 * ops.sum(upstream * product, axis=0, keepdims=True)
+            along = inverse * ops.sum(scaled * product, axis=0, keepdims=True)
             to_kernel = ops.matmul(ops.transpose(embeddings), scaled) - kernel * along
             return ops.matmul(scaled, ops.transpose(kernel)), to_kernel
 
         return product, gradient
 
-    # In float32 whatever the kernel is stored in; and TensorFlow's custom gradients take tensors,
-    # no variables.
-    return product_of(embeddings, ops.cast(kernel, "float32"))
+    return product_of(embeddings, kernel)
 
 
 def unit_rows(embeddings):
     """Return finite embeddings divided by their lengths, in float32; a zero one stays zero."""
+    if on_torch:
+        embeddings = ops.cast(embeddings, "float32")
+        lengths = on_torch.lengths(embeddings)
+        _seen_finite(lengths)
+        return on_torch.unit_rows(embeddings, lengths, _SMALLEST_LENGTH)
     embeddings, squared = _finite(embeddings)
     return embeddings * _inverse_root(squared)
 
@@ -86,24 +98,10 @@ def _finite(embeddings):
     """
     embeddings = ops.cast(embeddings, "float32")
     squared = _squared_length(embeddings, axis=-1)
-    # Also refuses a length beyond the float32 range, which would pass for a cosine of 0.
-    valid = ops.isfinite(squared)
-    try:  # each backend has its own error for what has no value yet
-        # On another device than the CPU it would mean to wait for all that was sent there.
-        here = "cpu" in str(getattr(valid, "device", "cpu")).lower()
-        flags = ops.convert_to_numpy(valid) if here else None
-    except Exception:
-        flags = None
-    all_finite = flags is not None and flags.all()
     # Where PyTorch records an export, sizes are tensors: the check is to be recorded, too.
-    if all_finite and isinstance(valid.shape[0], int):
+    if _seen_finite(squared) and isinstance(squared.shape[0], int):
         return embeddings, squared
-    if flags is not None and not all_finite:
-        raise ValueError(
-            f"The embedding of sample {int(flags.argmin())} is NaN or infinite. Look for such "
-            "numbers in the images and in the backbone's weights; after a few good steps the "
-            "learning rate is too high."
-        )
+    valid = ops.isfinite(squared)
     if keras.backend.backend() == "tensorflow":
         count = ops.shape(valid)[0]
         with keras.name_scope("embedding_is_nan_or_infinite"):
@@ -111,6 +109,28 @@ def _finite(embeddings):
             valid = ops.logical_and(valid, ops.take(valid, places, axis=0))
     embeddings = ops.where(valid, embeddings, math.nan)
     return embeddings, _squared_length(embeddings, axis=-1)
+
+
+def _seen_finite(lengths):
+    """Return whether these lengths, one a sample, can be looked at; raise if one is not finite.
+
+    They cannot in a function that is being compiled, and on another device than the CPU it would
+    mean to wait for all that was sent there. A length beyond the float32 range is refused, too: it
+    would pass for a cosine of 0.
+    """
+    try:  # each backend has its own error for what has no value yet
+        if "cpu" not in str(getattr(lengths, "device", "cpu")).lower():
+            return False
+        finite = ops.convert_to_numpy(lengths) < math.inf
+    except Exception:
+        return False
+    if finite.all():
+        return True
+    raise ValueError(
+        f"The embedding of sample {int(finite.argmin())} is NaN or infinite. Look for such "
+        "numbers in the images and in the backbone's weights; after a few good steps the "
+        "learning rate is too high."
+    )
 
 
 class _NormalisedHead(keras.layers.Layer):

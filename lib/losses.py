@@ -15,10 +15,16 @@ in float32 whatever the precision policy is: in float16 a cosine close to 1 is 1
 target, one number a sample, is computed in float64 where the backend has it by default.
 """
 
+import contextlib
 import math
 
 import keras
 from keras import ops
+
+on_torch = None
+if keras.backend.backend() == "torch":
+    with contextlib.suppress(ImportError):  # without it beside this file a step takes longer
+        from . import on_torch
 
 PACKAGE = "softmax_to_arcface"
 
@@ -31,6 +37,9 @@ _LARGEST_COSINE = 1.01
 _ANGLE_DTYPE = "float64" if keras.backend.backend() == "tensorflow" else "float32"
 
 _SMALLEST_SINE = 1e-15
+
+# PyTorch looks up by int64 alone.
+_INDEX_DTYPE = "int64" if keras.backend.backend() == "torch" else "int32"
 
 # Whether an index out of range stops compiled code, as it does on TensorFlow and a CPU.
 _STOPS_OUTSIDE = keras.backend.backend() == "tensorflow"
@@ -141,15 +150,16 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
 
     Label smoothing adds to the loss how far the target's logit is above the mean of all.
     """
+    if on_torch:
+        return on_torch.margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing)
     classes = cosines.shape[-1]
-    places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
 
     @ops.custom_gradient
     def loss_of(cosines):
         target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
         logit, slope = _margin_logit(target, m1, m2, m3)
         own = ops.cast(scale * logit, "float32")
-        others = ops.scatter_update(scale * cosines, places, ops.full_like(own, -math.inf))
+        others = _with_target(scale * cosines, index, ops.full_like(own, -math.inf))
         largest = ops.max(others, axis=-1, keepdims=True)
         exps = ops.exp(others - largest)
         total = ops.sum(exps, axis=-1)
@@ -164,7 +174,7 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
                 lifted = scale * smoothing * upstream
                 of_others = of_others - ops.expand_dims(lifted, axis=-1) / classes
                 missing = missing - lifted * (1.0 - 1.0 / classes)
-            return ops.scatter_update(of_others, places, -missing * slope())
+            return _with_target(of_others, index, -missing * slope())
 
         value = ops.softplus(ahead)
         if smoothing:
@@ -173,6 +183,19 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
         return value, gradient
 
     return loss_of(cosines)
+
+
+def _with_target(logits, index, target):
+    """Return the logits with the target's, one a sample, in its place.
+
+    JAX compiles, and what picks by a mask is fused with all else that is done to the logits: two
+    passes less over (batch, classes). TensorFlow, where it does not compile, is faster with this.
+    """
+    if keras.backend.backend() == "jax":
+        is_target = ops.arange(logits.shape[-1], dtype="int32") == index[:, None]
+        return ops.where(is_target, target[:, None], logits)
+    places = ops.stack([ops.arange(ops.shape(index)[0], dtype="int32"), index], axis=-1)
+    return ops.scatter_update(logits, places, target)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -233,7 +256,7 @@ class MarginLoss(keras.losses.Loss):
         is_cosine = _is_cosine(_pick(cosines, index))
         margins = (self.m1, self.m2, self.m3)
         loss = _margin_cross_entropy(cosines, index, *margins, self.scale, self.label_smoothing)
-        return _or_nan(is_class, _or_nan(is_cosine, loss))
+        return _or_nan(is_class & is_cosine, loss)
 
     def get_config(self):
         return _config(self, "m1", "m2", "m3", "scale", "label_smoothing")
@@ -413,7 +436,7 @@ def number(name, value):
 
 
 def class_index(labels, logits):
-    """Return labels as an int32 index of shape (batch,), and whether each is a class.
+    """Return labels as an integer index of shape (batch,), and whether each is a class.
 
     The latter is True for all where the labels can be looked at, and otherwise a tensor. What is
     no class gets an index out of range where looking that up stops the program, and
@@ -448,8 +471,8 @@ def class_index(labels, logits):
             f"Expected one class index a sample, got {labels.shape[0]} labels for "
             f"{logits.shape[0]} samples."
         )
-    index = ops.cast(labels, "int32")
-    values = _look(labels)
+    index = ops.cast(labels, _INDEX_DTYPE)
+    values = values_at_hand(labels)
     if values is not None:
         valid = (values >= 0) & (values < num_classes) & (values == values.round())
         if valid.all():
@@ -460,11 +483,11 @@ def class_index(labels, logits):
             f"are whole numbers from 0 to {num_classes - 1}. A sample that should not count gets "
             "the sample_weight 0 and any class."
         )
-    valid = ops.logical_and(index >= 0, index < num_classes)
+    inside = ops.clip(index, 0, num_classes - 1)
     # Casting back also finds what is no whole number: 0.5 and NaN.
-    valid = ops.logical_and(valid, ops.cast(index, labels.dtype) == labels)
+    valid = ops.cast(inside, labels.dtype) == labels
     if not _STOPS_OUTSIDE:
-        return ops.where(valid, index, 0), valid
+        return inside, valid
     # Indices count from the end where they are negative: -1 is moved where it is refused, and so
     # is what is no whole number.
     moved = ops.where(index < 0, index - num_classes, index + num_classes)
@@ -473,7 +496,7 @@ def class_index(labels, logits):
 
 def _is_cosine(target):
     """Return whether each target cosine is one, up to rounding: a tensor, or True for all."""
-    values = _look(target)
+    values = values_at_hand(target)
     if values is not None:
         valid = abs(values) <= _LARGEST_COSINE
         if valid.all():
@@ -494,7 +517,7 @@ def _is_cosine(target):
         return ops.logical_and(valid, ops.take(valid, places))
 
 
-def _look(tensor):
+def values_at_hand(tensor):
     """Return a tensor's values as a NumPy array, or None if nobody can look at them.
 
     Nobody can in a function that is being compiled, and on another device than the CPU it would
@@ -510,7 +533,16 @@ def _look(tensor):
 
 def _or_nan(valid, values):
     """Return the values with NaN where they are not valid; `valid` may be True for all."""
-    return values if valid is True else ops.where(valid, values, math.nan)
+    if valid is True:
+        return values
+    if _holds_values(values) and on_torch:
+        return on_torch.or_nan(valid, values)
+    return ops.where(valid, values, math.nan)
+
+
+def _holds_values(tensor):
+    """Return False for what only has a shape, with which Keras asks for the shape of a result."""
+    return not isinstance(tensor, keras.KerasTensor)
 
 
 def _pick(values, index):
@@ -519,5 +551,7 @@ def _pick(values, index):
     In code compiled by TensorFlow for a CPU an index out of range stops the program, and the
     error shows the index and this operation's name.
     """
+    if _holds_values(values) and on_torch:
+        return on_torch.pick(values, index)
     with keras.name_scope("label_is_no_class"):
         return ops.squeeze(ops.take_along_axis(values, index[:, None], axis=-1), axis=-1)

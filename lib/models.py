@@ -20,7 +20,14 @@ from .layers import (
     unit_rows,
     whole_number,
 )
-from .losses import checked_margins, class_index, margin_logit, number, softmax_cross_entropy
+from .losses import (
+    checked_margins,
+    class_index,
+    margin_logit,
+    number,
+    softmax_cross_entropy,
+    values_at_hand,
+)
 
 # The iterations of SphereFace's training, for which its released annealing was made.
 _SPHEREFACE_ITERATIONS = 28_000
@@ -472,21 +479,20 @@ class PartialFCModel(_BackboneAndHead):
     def _all_drawn(self, places, drawn, valid):
         """Return the places, refusing a batch with more classes than there are columns."""
         missing = ops.logical_and(valid, ops.logical_not(drawn))
-        try:
-            any_missing = bool(ops.convert_to_numpy(missing).any())
-        except Exception:  # in a function that is being compiled; each backend has its own error
-            any_missing = False
-        if any_missing:
+        seen = values_at_hand(missing)
+        if seen is not None and seen.any():
             raise ValueError(
                 f"This batch has more different classes than the {self.num_sampled} columns that "
                 f"a share of {self.share:g} of {self.head.num_classes} classes gives: choose a "
                 "larger share or a smaller batch."
             )
-        # As in `lib.losses`: a flag that is set picks what is not there, and the error shows this.
-        with keras.name_scope("batch_has_more_classes_than_the_share"):
-            count = ops.shape(places)[0]
-            rows = ops.where(missing, count, ops.arange(count, dtype="int32"))
-            return ops.where(missing, self.num_sampled, ops.take(places, rows))
+        if keras.backend.backend() == "tensorflow":
+            # As in `lib.losses`: a flag that is set picks what is not there; the error shows this.
+            with keras.name_scope("batch_has_more_classes_than_the_share"):
+                count = ops.shape(places)[0]
+                rows = ops.where(missing, count, ops.arange(count, dtype="int32"))
+                places = ops.take(places, rows)
+        return ops.where(missing, self.num_sampled, places)
 
     def get_config(self):
         return {

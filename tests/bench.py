@@ -2,7 +2,8 @@
 
     python tests/bench.py             all tables of all backends that are installed
     python tests/bench.py --quick     fewer rounds, without the largest size
-    python tests/bench.py --save      keep the tables in data/bench.json, for the README
+    python tests/bench.py --save      keep the tables in data/bench.json, for the README, in place
+                                      of those of the same backend and device
     python tests/bench.py jax torch   these backends
 
 Each backend has a process of its own, on the device that it chooses itself. On PyTorch, others'
@@ -12,11 +13,13 @@ All rows of a table take turns in one run, so that whatever else the machine doe
 A row's ratio is the median, with the quartiles, of the rounds' ratios to the first row, plain
 softmax: a Dense layer without a bias, since the heads have none, and Keras's cross-entropy. The
 second row is that layer with `softmax_cross_entropy` of `lib.losses`: where a ratio is below 1, it
-shows how much of that is the cross-entropy's doing. Peak memory is that of a process of its own,
-kernel and gradients included, above what it held before; on a CPU only Linux can tell.
+shows how much of that is the cross-entropy's doing. Peak memory includes kernel and gradients: of
+a process of its own above what it held before (on a CPU only Linux can tell), of an accelerator
+what its allocator says, and on JAX what the compiled step has planned.
 """
 
 import argparse
+import gc
 import importlib.util
 import json
 import os
@@ -33,11 +36,12 @@ sys.path.insert(0, str(ROOT))
 
 BENCH_FILE = ROOT / "data" / "bench.json"
 SIZES = ((256, 512, 10), (256, 512, 10_000), (128, 512, 100_000))  # batch, dimension, classes
-ROUNDS = {10: 300, 10_000: 40, 100_000: 15}
+ACCELERATOR_SIZES = tuple((256, 512, classes) for classes in (10, 10_000, 100_000, 1_000_000))
+ROUNDS = {10: 300, 10_000: 40, 100_000: 15, 1_000_000: 15}
 PLAIN, OURS = "Dense, no bias + cross-entropy", "Dense, no bias + softmax_cross_entropy"
 KINDS = {  # of each backend, how a step is run
     "tensorflow": ("TensorFlow", "TensorFlow, XLA"),
-    "jax": ("JAX, jit",),
+    "jax": ("JAX, jit", "JAX, jit, with SGD and momentum"),
     "torch": ("PyTorch, eager",),
 }
 PACKAGES = ("tensorflow", "jax", "torch", "pytorch-metric-learning", "keras")
@@ -76,18 +80,26 @@ def run_all(backends, quick, save):
     """Print the tables of each backend, and keep them for the README if asked to."""
     print(f"{os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}")
     print("(above 0.5 the machine was busy)", flush=True)
-    tables, devices = [], {}
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
         for backend in backends:
             path = Path(folder) / f"{backend}.json"
             child(backend, "--tables", str(path), *(["--quick"] if quick else []))
-            found = json.loads(path.read_text(encoding="utf-8"))
-            tables += found["tables"]
-            devices[backend] = found["device"]
+            tables += json.loads(path.read_text(encoding="utf-8"))
     if save:
-        versions = {name: version(name) for name in PACKAGES if version(name)}
-        kept = {"cores": os.cpu_count(), "devices": devices, "versions": versions, "tables": tables}
-        BENCH_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        old = json.loads(BENCH_FILE.read_text(encoding="utf-8")) if BENCH_FILE.exists() else []
+        BENCH_FILE.write_text(json.dumps(merged(old, tables), indent=1) + "\n", encoding="utf-8")
+
+
+def merged(old, new):
+    """The tables of both, without the old ones of a kind and device that the new ones have."""
+    measured = {(part["kind"], part["device"]) for part in new}
+    return [part for part in old if (part["kind"], part["device"]) not in measured] + new
+
+
+def versions():
+    """Of the packages that have been imported, those that decide the numbers."""
+    return {name: version(name) for name in PACKAGES if name.replace("-", "_") in sys.modules}
 
 
 def version(name):
@@ -125,6 +137,8 @@ def rows_of(kind):
         "CosineHead + ArcFace": (CosineHead, ArcFaceLoss(0.3, 16)),
         "CosineHead + SphereFace": (CosineHead, SphereFaceLoss(2, 16)),
     }
+    if "momentum" in kind:
+        return {name: rows[name] for name in (PLAIN, OURS, "CosineHead + ArcFace")}
     if kind.startswith("PyTorch"):
         import bench_peers
 
@@ -148,7 +162,7 @@ def training_step(name, kind, size, **head_arguments):
     if kind.startswith("TensorFlow"):
         return _tensorflow_step(head, loss, x, y, compiled="XLA" in kind)
     if kind.startswith("JAX"):
-        return _jax_step(head, loss, x, y)
+        return _jax_step(head, loss, x, y, momentum="momentum" in kind)
     return _torch_step(name, head, loss, x, y, classes)
 
 
@@ -173,17 +187,39 @@ def _tensorflow_step(head, loss, x, y, compiled):
     return run
 
 
-def _jax_step(head, loss, x, y):
+def _jax_step(head, loss, x, y, momentum):
+    """A step, which with momentum also changes the weights: XLA does both in the same pass."""
     import jax
 
     def value_of(x, weights, y):
         outputs, _ = head.stateless_call(weights, [], x)
         return loss(y, outputs)
 
-    step = jax.jit(jax.value_and_grad(value_of, argnums=(0, 1)))
-    weights = [weight.value for weight in head.trainable_variables]
+    step = jax.value_and_grad(value_of, argnums=(0, 1))
+
+    def step_with_momentum(x, state, y):
+        value, (to_x, gradients) = step(x, [weight for weight, _ in state], y)
+        velocities = [0.9 * v - 1e-3 * g for (_, v), g in zip(state, gradients, strict=True)]
+        moved = [(w + v, v) for (w, _), v in zip(state, velocities, strict=True)]
+        return value, (to_x, moved)
+
     x, y = jax.numpy.asarray(x), jax.numpy.asarray(y)
-    return lambda: jax.block_until_ready(step(x, weights, y))
+    state = [weight.value for weight in head.trainable_variables]
+    compiled = jax.jit(step)
+    if momentum:
+        state = [(weight, jax.numpy.zeros_like(weight)) for weight in state]
+        compiled = jax.jit(step_with_momentum, donate_argnums=1)
+    compiled = compiled.lower(x, state, y).compile()
+
+    def run():
+        nonlocal state
+        value, results = jax.block_until_ready(compiled(x, state, y))
+        if momentum:
+            state = results[1]
+        return value, results
+
+    run.plan = compiled.memory_analysis()
+    return run
 
 
 def _torch_step(name, head, loss, x, y, classes):
@@ -233,18 +269,18 @@ def rates():
 
     The best of a few, since a floor is wanted; another program can still make them too small.
     """
-    import numpy as np
     from keras import ops
 
     def seconds(function):
         return min(timings({"": lambda: float(function())}, 7)[""])  # `float` waits
 
-    side = 2048 if device() == "CPU" else 8192
-    square = ops.convert_to_tensor(np.ones((side, side), "float32"))
+    # so large that no cache holds it, and that the waiting does not count
+    side, rows = (2**11, 2**13) if device() == "CPU" else (2**14, 2**17)
+    square = ops.ones((side, side))
     product = seconds(lambda: ops.matmul(square, square)[0, 0])
-    large = ops.convert_to_tensor(np.ones((2**13, 2**13), "float32"))  # no cache holds 256 MB
-    reading = seconds(lambda: ops.sum(large))
-    return 2 * side**3 / product, FLOAT * 2**26 / reading
+    large = ops.ones((rows, 2**13))
+    reading = seconds(lambda: ops.max(large))
+    return 2 * side**3 / product, FLOAT * rows * 2**13 / reading
 
 
 def device():
@@ -267,34 +303,34 @@ def device():
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
 
 
-def accelerator_peak():
-    """Bytes that the accelerator's memory held at most."""
+def accelerator_memory(what):
+    """ "current" or "peak" MiB of the accelerator's memory; "current" starts the peak anew."""
     import keras
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+        found = tf.config.experimental.get_memory_info("GPU:0")[what]
+        if what == "current":
+            tf.config.experimental.reset_memory_stats("GPU:0")
+        return found / 2**20
     import torch
 
-    return torch.cuda.max_memory_allocated()
+    if what == "current":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    return torch.cuda.max_memory_allocated() / 2**20
 
 
 def measure_memory(name, kind, size):
-    """MiB that head, loss and step need at their peak, in this process; None if nobody can tell."""
+    """MiB that head, loss and step need at their peak, in this process."""
     on_cpu = device() == "CPU"
-    if on_cpu and sys.platform != "linux":
-        return None
-    before = memory_now("VmRSS") if on_cpu else 0
+    gc.collect()
+    before = memory_now("VmRSS") if on_cpu else accelerator_memory("current")
     run = training_step(name, kind, tuple(size), kernel_initializer="zeros")
     for _ in range(3):
         run()
-    return memory_now("VmHWM") - before if on_cpu else accelerator_peak() / 2**20
+    return (memory_now("VmHWM") if on_cpu else accelerator_memory("peak")) - before
 
 
 def memory_now(field):
@@ -303,10 +339,17 @@ def memory_now(field):
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
-def peak_memory(name, kind, size):
-    """`measure_memory` in a fresh process."""
+def peak_memory(name, kind, size, run):
+    """MiB of a step at its peak; None if nobody can tell. On a CPU it takes a fresh process."""
     import keras
 
+    if plan := getattr(run, "plan", None):
+        parts = (plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes)
+        return sum(parts) / 2**20
+    if device() != "CPU":
+        return measure_memory(name, kind, size)
+    if sys.platform != "linux":
+        return None
     job = json.dumps([name, kind, size])
     done = child(keras.backend.backend(), "--memory", job, capture_output=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -338,7 +381,8 @@ def bench_steps(quick):
     import keras
 
     tables, (speed, bandwidth) = [], rates()
-    for size in SIZES[:2] if quick else SIZES:
+    sizes = SIZES if device() == "CPU" else ACCELERATOR_SIZES
+    for size in sizes[:2] if quick else sizes:
         batch, dim, classes = size
         operations, moved = floor(*size)
         print(f"\nB {batch}, D {dim}, C {classes:,}: a step takes at least", end=" ")
@@ -349,13 +393,15 @@ def bench_steps(quick):
         for kind in KINDS[keras.backend.backend()]:
             print(f" {kind}, {rounds} rounds", flush=True)
             names = list(rows_of(kind))
-            rows = summary(timings({n: training_step(n, kind, size) for n in names}, rounds))
+            steps = {name: training_step(name, kind, size) for name in names}
+            rows = summary(timings(steps, rounds))
             memory = dict.fromkeys(names)
             if classes >= 10_000 and not quick:
-                memory = {name: peak_memory(name, kind, size) for name in names}
+                memory = {name: peak_memory(name, kind, size, steps[name]) for name in names}
             print_rows(rows, memory, TARGETS.get((classes, kind)))
             rows = [[name, *rows[name], memory[name]] for name in names]
-            tables.append({"kind": kind, "size": size, "rows": rows})
+            about = {"kind": kind, "device": device(), "size": size, "versions": versions()}
+            tables.append(about | {"rows": rows})
     return tables
 
 
@@ -411,12 +457,15 @@ def main():
     if asked.memory:
         print(json.dumps(measure_memory(*json.loads(asked.memory))))
         return
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_float32_matmul_precision("high")  # on a GPU, as the other two do by themselves
     print(f"\n{keras.backend.backend()} {version(keras.backend.backend())}, ", end="")
     print(f"Keras {keras.__version__}, {device()}")
     tables = bench_steps(asked.quick)
     bench_fit(asked.quick)
-    found = {"device": device(), "tables": tables}
-    Path(asked.tables).write_text(json.dumps(found), encoding="utf-8")
+    Path(asked.tables).write_text(json.dumps(tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

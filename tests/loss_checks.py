@@ -18,6 +18,7 @@ from loss_cases import (
     assert_close_to_reference,
     edge_samples,
     loss_and_gradient,
+    on_a_cpu,
     samples,
     value_and_gradient,
 )
@@ -76,7 +77,8 @@ def _shifted(cosines, labels, m3):
 
 
 def check_margin_logit(losses):
-    np.testing.assert_array_equal(losses.margin_logit(np.float32([0.3])), np.float32([0.3]))
+    same = array(losses.margin_logit(np.float32([0.3])))
+    np.testing.assert_array_equal(same, np.float32([0.3]))
     for _, margins in CASES.values():
         cosines = samples(5, 500)[1]
         values, slopes = value_and_gradient(
@@ -116,14 +118,15 @@ def check_softmax_cross_entropy(losses):
     # the same to the last bit after a shift, and from float16 without overflow
     whole = rng.integers(-9, 9, (300, 7)).astype("float32")
     np.testing.assert_array_equal(
-        losses.softmax_cross_entropy(labels, whole),
-        losses.softmax_cross_entropy(labels, whole - 4096),
+        array(losses.softmax_cross_entropy(labels, whole)),
+        array(losses.softmax_cross_entropy(labels, whole - 4096)),
     )
     half = array(losses.softmax_cross_entropy(np.array([0, 1]), np.float16([[6e4, 0], [6e4, 0]])))
     np.testing.assert_array_equal(half, np.float32([0, np.float16(6e4)]))
     assert half.dtype == "float32"
 
 
+@on_a_cpu()
 def check_labels(losses):
     """Any integer dtype, (B,) or (B, 1), a batch of one; refused: everything that is no class."""
     labels = np.array([2, 0, 1])
@@ -179,6 +182,7 @@ def check_wide_labels(losses):
         losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24 + 1)))
 
 
+@on_a_cpu()
 def check_targets(losses):
     """Numbers that are no cosines are refused by name."""
     loss = losses.CosFaceLoss(0.1, 4.0)
@@ -261,7 +265,7 @@ def check_reduction_and_weights(losses):
         (None, each * weights),
     ):
         loss = losses.ArcFaceLoss(0.3, 8.0, reduction=reduction)
-        np.testing.assert_allclose(loss(labels, cosines, weights), expected, rtol=1e-5)
+        np.testing.assert_allclose(array(loss(labels, cosines, weights)), expected, rtol=1e-5)
     loss = losses.ArcFaceLoss(0.3, 8.0)
     _, gradient = value_and_gradient(lambda c: loss(labels, c, weights)[None], cosines)
     _, of_each = loss_and_gradient(loss, labels, cosines)
@@ -269,7 +273,7 @@ def check_reduction_and_weights(losses):
     # Keras casts to floatx; a head in lower precision costs its own digits but no more
     low = losses.ArcFaceLoss(0.3, 8.0)(labels, ops.cast(cosines, "bfloat16"))
     assert keras.backend.standardize_dtype(low.dtype) == "float32"
-    np.testing.assert_allclose(low, each.mean(), rtol=0.02)
+    np.testing.assert_allclose(array(low), each.mean(), rtol=0.02)
 
 
 def check_label_smoothing(losses, names=tuple(CASES)[::3], share=0.1):

@@ -139,7 +139,7 @@ def test_psi_of_whole_m_is_the_chebyshev_form(m):
     k = sum((cosines <= np.cos(i * np.pi / m)).astype(int) for i in range(1, m + 1))
     k = np.minimum(k, m - 1)  # the paper's k ends at m - 1
     expected = (-1.0) ** k * chebyshev - 2 * k
-    got = losses.margin_logit(cosines.astype("float32"), m1=m)
+    got = array(losses.margin_logit(cosines.astype("float32"), m1=m))
     # float32 cosines next to +-1 are off by 6e-8, where the slope reaches m**2
     np.testing.assert_allclose(got, expected, atol=1e-6 + 6e-8 * m**2)
     np.testing.assert_allclose(reference.margin_logit(cosines, m1=m), expected, atol=1e-12)

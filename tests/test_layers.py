@@ -6,7 +6,7 @@ import reference
 from lib import layers
 from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
 from lib.losses import ArcFaceLoss
-from loss_cases import array, value_and_gradient
+from loss_cases import array, on_a_cpu, value_and_gradient
 
 import keras
 import numpy as np
@@ -143,6 +143,7 @@ def test_a_dense_kernel_carries_over():
 
 
 @pytest.mark.parametrize("head_type", HEADS)
+@on_a_cpu()
 def test_bad_inputs_are_refused(head_type):
     head = head_type(3)
     for shape in ((None, None), (None, 4, 4), (None,)):

@@ -34,7 +34,7 @@ def test_a_step_has_its_ratio_spread_and_time_by_hand():
         {"kind": "A", "size": [1, 2, 3000], "rows": rows},
         {"kind": "B", "size": [1, 2, 4], "rows": [["ours", 1.0, 1.5, None, None, None]]},
     ]
-    assert tables.bench_table({"tables": parts}).splitlines() == [
+    assert tables.bench_table(parts).splitlines() == [
         "| backend | head and loss | B 1, D 2, C 3,000 | B 1, D 2, C 4 |",
         "| --- | --- | --- | --- |",
         "| A | plain | 1.00, 2 ms | – |",
