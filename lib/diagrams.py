@@ -77,6 +77,7 @@ class Stop:
 
 NO_ANGLE = ("unit", "margin", "scale")
 MAP = {
+    0: Stop(("x",), ("centres",), r"an embedding:  $x = (x_1, \dots, x_D)$  for an image"),
     1: Stop(
         ("head", "weights", "softmax", "loss"),
         (*NO_ANGLE, "centres"),

@@ -196,6 +196,12 @@ def threshold_slider():
     return interactive.ThresholdSlider(pairs)
 
 
+def same_or_not(**more):
+    pictures = np.random.default_rng(0).random((4, 2, 8, 8, 3))
+    cosines, same = np.array([0.9, 0.7, 0.5, 0.1]), [True, False, True, False]
+    return interactive.SameOrNot(pictures, cosines, same, columns=2, **more)
+
+
 FIGURES = {
     "margins": (interactive.MarginExplorer, "m2", (0.1, 0.7)),
     "borders": (interactive.DecisionBoundaries, "m3", (0.1, 0.3)),
@@ -206,6 +212,7 @@ FIGURES = {
     "playback": (lambda: interactive.Playback(small_record()), "moment", (1, 3)),
     "playback, 3-D": (lambda: interactive.Playback(small_record(3)), "moment", (0, 2)),
     "threshold": (threshold_slider, "threshold", (0.2, 0.5)),
+    "pairs": (same_or_not, "threshold", (0.4, 0.8)),
 }
 
 
@@ -220,6 +227,18 @@ def checked_bundle(panel):
     assert bundle.pop("text/plain") == metadata["image/png"]["alt"]
     assert len(panel.alt.split()) > 10
     return bundle
+
+
+def test_pairs_are_called_the_same_from_the_threshold_on_and_mistakes_are_counted():
+    panel = same_or_not(threshold=0.7)
+    said = [words.get_text() for words in panel.words]
+    assert said == ["0.90  same", "0.70  same  ✗", "0.50  not the same  ✗", "0.10  not the same"]
+    assert panel.title.get_text() == (
+        "at threshold 0.70: 2 called the same, 1 wrongly; 1 not recognised"
+    )
+    with pytest.raises(ValueError, match="same: expected 2 truth values"):
+        interactive.SameOrNot(np.zeros((2, 2, 8, 8, 3)), np.zeros(2), [True])
+    panel.close()
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -11,6 +11,7 @@ from .boundaries import DecisionBoundaries
 from .circle import CirclePlayground
 from .explorer import MarginExplorer
 from .live import LiveTraining, Playback, Recorder, TrainingRecord
+from .pairs import SameOrNot
 from .room import RoomForClasses
 from .scatter import Scatter
 from .sphere import Sphere
@@ -24,6 +25,7 @@ __all__ = [
     "Playback",
     "Recorder",
     "RoomForClasses",
+    "SameOrNot",
     "Scatter",
     "Sphere",
     "ThresholdSlider",

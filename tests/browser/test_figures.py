@@ -21,6 +21,7 @@ labels = digits.y_test[:300]
 directions = rng.normal(size=(3, 10))
 on_sphere = directions.T[labels] + 0.2 * rng.normal(size=(300, 3))
 pairs = verification.score_pairs(on_sphere, labels)
+faces = rng.random((2, 2, 64, 64, 3))
 record = interactive.TrainingRecord(labels)
 for moment in range(12):
     record.epochs.append(moment / 2)
@@ -38,6 +39,11 @@ FIGURES = {
     "sphere": ("interactive.Sphere(on_sphere, labels, directions)", "turn around", 100),
     "scatter": ("interactive.Scatter(on_sphere[:, :2], labels, digits.x_test)", "chosen", 100),
     "threshold": ("interactive.ThresholdSlider(pairs)", "threshold", 200),
+    "pairs": (
+        "interactive.SameOrNot(faces, np.array([0.9, 0.3]), [True, False])",
+        "threshold",
+        200,
+    ),
     "playback": ("interactive.Playback(record)", "moment", 200),
 }
 CELL = {name: number for number, name in enumerate(FIGURES, 1)}
