@@ -12,6 +12,7 @@
 ## make pictures draw the pictures in notebooks/images
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
+## make seeds    list the claims that fail with them    SEEDS="11 12" NB=notebooks/01_softmax.ipynb
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
@@ -30,6 +31,7 @@ PORT ?=
 PROJECTOR ?=
 NB ?=
 FULL ?=
+SEEDS ?= 11 12 13
 OFFLINE ?=
 UPGRADE ?=
 DIR ?=
@@ -58,7 +60,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .NOTPARALLEL:
-.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data bench versions slides grade bundle lint lock clean
+.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data seeds bench versions slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -120,6 +122,9 @@ results: environment
 
 data: environment
 	@$(PY) -m lib.data
+
+seeds: environment
+	@$(PY) -m lib.tools.seeds $(SEEDS) $(if $(NB),--lessons $(NB))
 
 # On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
 bench: environment

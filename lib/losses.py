@@ -457,7 +457,7 @@ def class_index(labels, logits):
         )
     num_classes = logits.shape[-1]
     dtype = keras.backend.standardize_dtype(labels.dtype)
-    if num_classes > _EXACT_UP_TO.get(dtype, num_classes):
+    if num_classes - 1 > _EXACT_UP_TO.get(dtype, num_classes):  # the largest label
         raise ValueError(
             f"Labels came as {dtype}, which is exact up to {_EXACT_UP_TO[dtype]} only: some of "
             f"{num_classes} classes would be taken for their neighbours. Pass the labels as "

@@ -170,16 +170,16 @@ def check_wide_labels(losses):
     """Labels in a float type that is too coarse for the classes are refused, not rounded."""
     for dtype, limit in (("bfloat16", 2**8), ("float16", 2**11)):
         label = ops.cast(np.array([limit]), dtype)
-        exact = np.zeros((1, limit), "float32")
+        exact = np.zeros((1, limit + 1), "float32")  # labels up to the limit itself
         for function in (losses.softmax_cross_entropy, losses.CosFaceLoss(0.1, 4.0).call):
-            array(function(label - 1, exact))
-            with pytest.raises(ValueError, match=f"{dtype}.*{limit}.*{limit + 1} classes"):
-                function(label, np.zeros((1, limit + 1), "float32"))
+            array(function(label, exact))
+            with pytest.raises(ValueError, match=f"{dtype}.*{limit}.*{limit + 2} classes"):
+                function(label, np.zeros((1, limit + 2), "float32"))
     # the float32 in which Keras hands over all labels; only shapes, to save 64 MiB
     label = np.float32([3])
-    losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24)))
+    losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24 + 1)))
     with pytest.raises(ValueError, match="float32.*16777216"):
-        losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24 + 1)))
+        losses.softmax_cross_entropy(label, keras.KerasTensor((1, 2**24 + 2)))
 
 
 @on_a_cpu()

@@ -100,7 +100,7 @@ def stranger_at_the_door(given_a_name, far_needed):
     if not math.isclose(far_needed, 1 - 0.99 ** (1 / 10_000), rel_tol=0.01):
         raise Hint("solve 1 - (1 - FAR) ** 10_000 = 0.01 for FAR; about 0.01 / 10,000.")
     return (
-        "right: one in a million. The lesson measured 0.96, not 0.99995: comparisons of one "
+        "right: one in a million. The lesson measured about 0.96, not 0.99995: comparisons of one "
         "stranger are not independent, and some people look like nobody."
     )
 
