@@ -38,7 +38,7 @@ def test_grid_choice_and_names_are_of_the_same_losses_in_the_same_order():
 @pytest.mark.parametrize("loss", runs.GRID)
 def test_what_is_chosen_is_a_point_of_the_grid_and_what_the_test_runs_train(loss):
     recipe, settings = runs.GRID[loss][runs.CHOSEN[loss]]
-    for end in ("1000", "strong", "few-dark"):
+    for end in ("1000", "5000x20", "strong", "few-dark"):
         run = FACE_RUNS.get(f"faces-{runs.FACE_LOSSES[loss]}-{end}")
         assert run or end != "1000"
         if run:
@@ -58,8 +58,18 @@ def test_every_loss_has_the_same_protocol():
             assert (run.recipe, run.settings) == (recipe, settings)
             assert run.title == f"{title}, validation"
     assert len(GRID_RUNS) == sum(map(len, runs.GRID.values()))
-    assert {run.num_classes for run in FACE_RUNS.values()} == {1000}
-    assert {run.images for run in FACE_RUNS.values()} == {20}
+    assert {(run.num_classes, run.images) for run in GRID_RUNS.values()} == {(1000, 20)}
+
+
+def test_the_sweep_has_every_loss_and_as_many_images_however_many_people():
+    assert {people * images for people, images in runs.SWEEP} == {20_000}
+    for people, images in runs.SWEEP:
+        for loss, key in runs.FACE_LOSSES.items():
+            run = FACE_RUNS[f"faces-{key}-{people}"]
+            assert (run.num_classes, run.images) == (people, images)
+            assert (run.recipe, run.settings) == runs.GRID[loss][runs.CHOSEN[loss]]
+    large = [run for name, run in FACE_RUNS.items() if name.endswith("-5000x20")]
+    assert {run.num_classes * run.images for run in large} == {100_000}
 
 
 def test_the_choice_sees_neither_test_people_nor_a_seed_of_theirs():

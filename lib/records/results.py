@@ -86,13 +86,16 @@ def recorded(name, mode=None):
     return Record(entry["title"] + (", lesson mode" if mode != wanted else ""), entry["rows"])
 
 
-def recorded_faces(people=1000):
-    """What every loss has reached for people never seen: a dictionary, loss → its record.
+def recorded_faces(people=1000, images=None):
+    """What losses have reached for people never seen: a dictionary, loss → its record.
 
     Args:
-        people: how many it was trained on.
+        people: how many they were trained on.
+        images: how many of each; None for 20,000 in all, which every loss has had.
     """
-    return {loss: recorded(f"faces-{key}-{people}", "lesson") for loss, key in FACE_LOSSES.items()}
+    end = f"{people}" if images is None else f"{people}x{images}"
+    names = {loss: f"faces-{key}-{end}" for loss, key in FACE_LOSSES.items()}
+    return {loss: recorded(name, "lesson") for loss, name in names.items() if name in RUNS}
 
 
 def recorded_grid(loss):
