@@ -65,7 +65,7 @@ def logits(arcface_logits):
     return "right: one angle an image, in radians, and the scale on all."
 
 
-@self_check("6.3 the pull on the embedding")
+@self_check("6.3 the gradient in the embedding")
 def gradient(gradient_in_x):
     x, w, m = np.array([3.0, 1.0, -2.0]), np.array([0.6, 0.8, 0.0]), 0.4
     length = np.linalg.norm(x)
