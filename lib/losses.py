@@ -474,7 +474,8 @@ def class_index(labels, logits):
     index = ops.cast(labels, _INDEX_DTYPE)
     values = values_at_hand(labels)
     if values is not None:
-        valid = (values >= 0) & (values < num_classes) & (values == values.round())
+        # "<=", since the largest label is a number of their type, and the next may be none
+        valid = (values >= 0) & (values <= num_classes - 1) & (values == values.round())
         if valid.all():
             return index, True
         row = int(valid.argmin())
