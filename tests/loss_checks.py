@@ -172,7 +172,8 @@ def check_wide_labels(losses):
         label = ops.cast(np.array([limit]), dtype)
         exact = np.zeros((1, limit + 1), "float32")  # labels up to the limit itself
         for function in (losses.softmax_cross_entropy, losses.CosFaceLoss(0.1, 4.0).call):
-            array(function(label, exact))
+            exact[0, limit] = 0.9
+            assert array(function(label, exact)) < array(function(0 * label, exact))
             with pytest.raises(ValueError, match=f"{dtype}.*{limit}.*{limit + 2} classes"):
                 function(label, np.zeros((1, limit + 2), "float32"))
     # the float32 in which Keras hands over all labels; only shapes, to save 64 MiB
