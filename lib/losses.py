@@ -151,7 +151,8 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
     Label smoothing adds to the loss how far the target's logit is above the mean of all.
     """
     if on_torch:
-        return on_torch.margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing)
+        numbers = m1, m2, m3, scale, smoothing, _SMALLEST_SINE
+        return on_torch.margin_cross_entropy(cosines, index, *numbers)
     classes = cosines.shape[-1]
 
     @ops.custom_gradient

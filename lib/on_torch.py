@@ -78,17 +78,17 @@ def or_nan(valid, values):
     return values.masked_fill(~valid, math.nan)
 
 
-def margin_cross_entropy(cosines, index, *margins_scale_smoothing):
+def margin_cross_entropy(cosines, index, *numbers):
     """Return one loss a sample, as the function of this name in `lib.losses` does."""
-    return _MarginCrossEntropy.apply(cosines, index, *margins_scale_smoothing)
+    return _MarginCrossEntropy.apply(cosines, index, *numbers)
 
 
 class _MarginCrossEntropy(Function):
     @staticmethod
-    def forward(ctx, cosines, index, m1, m2, m3, scale, smoothing):
+    def forward(ctx, cosines, index, m1, m2, m3, scale, smoothing, smallest_sine):
         places = index.unsqueeze(1)
         target = cosines.gather(1, places)
-        logit, ctx.slope = _margin_logit(target, m1, m2, m3)
+        logit, ctx.slope = _margin_logit(target, m1, m2, m3, smallest_sine)
         own = scale * logit
         exps = (scale * cosines).scatter_(1, places, -math.inf)
         largest = exps.amax(dim=1, keepdim=True)
@@ -116,10 +116,10 @@ class _MarginCrossEntropy(Function):
             to_cosines -= lifted / classes
             missing = missing - lifted * (1 - 1 / classes)
         to_cosines.scatter_(1, places, -missing * ctx.slope)
-        return to_cosines, None, None, None, None, None, None
+        return (to_cosines, *7 * (None,))
 
 
-def _margin_logit(cosine, m1, m2, m3, smallest_sine=1e-15):
+def _margin_logit(cosine, m1, m2, m3, smallest_sine):
     """Return psi(m1 * theta + m2) - m3 of target cosines, and its derivative in the cosine."""
     if m1 == 1 and m2 == 0:
         return cosine - m3, 1.0

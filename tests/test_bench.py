@@ -50,6 +50,12 @@ def test_what_a_step_takes_at_least_by_hand():
     assert moved == 4 * (3 * 15 + 5 * 10 + 3 * 6)
 
 
+def test_new_tables_replace_those_of_their_kind_and_device():
+    old = [{"kind": k, "device": d, "rows": 1} for k in "AB" for d in ("CPU", "GPU")]
+    new = [{"kind": "A", "device": "GPU", "rows": 2}, {"kind": "C", "device": "CPU", "rows": 2}]
+    assert bench.merged(old, new) == [old[0], old[2], old[3], *new]
+
+
 def test_ratios_are_of_rounds_not_of_medians():
     seconds = {"plain": [1.0, 2.0, 4.0], "ours": [3.0, 4.0, 4.0]}
     assert bench.summary(seconds) == {

@@ -72,6 +72,15 @@ def test_the_sweep_has_every_loss_and_as_many_images_however_many_people():
     assert {run.num_classes * run.images for run in large} == {100_000}
 
 
+def test_the_record_has_every_loss_at_one_price_and_says_what_was_never_trained():
+    for people, _ in runs.SWEEP:
+        assert list(results.recorded_faces(people)) == list(runs.FACE_LOSSES)
+    assert list(results.recorded_faces(5000, images=20)) == ["softmax", "NormFace", "ArcFace"]
+    for wrong in ((50,), (1000, 7)):
+        with pytest.raises(KeyError, match="100 people, 1000 people, 5000 people"):
+            results.recorded_faces(*wrong)
+
+
 def test_the_choice_sees_neither_test_people_nor_a_seed_of_theirs():
     assert {(run.part, run.seeds) for run in GRID_RUNS.values()} == {("validation", (0,))}
     assert {run.part for run in TEST_RUNS.values()} == {"test"}

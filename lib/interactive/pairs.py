@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from .. import inputs
-from ..plots import INK
+from ..plots import COLORS, EDGES, INK
 from .panel import Panel, slider
 
-GOOD, BAD = "#33658a", "#c1440e"  # told apart by the words, too
+GOOD, BAD = EDGES[0], COLORS[2]  # blue and red, told apart by the words, too
 
 
 class SameOrNot(Panel):

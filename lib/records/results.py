@@ -30,7 +30,7 @@ from ..backbones import build_backbone
 from ..data import course_mode
 from ..files import Problem, write_atomically
 from .fingerprint import fingerprint
-from .runs import FACE_LOSSES, FULL_RUNS, GRID, KEPT_BACKBONES, MAPPED_RUNS, RUNS, Run
+from .runs import FACE_LOSSES, FULL_RUNS, GRID, KEPT_BACKBONES, MAPPED_RUNS, RUNS, SWEEP, Run
 
 RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
 LOCK_SECONDS = 30  # a change of the file takes a few milliseconds
@@ -92,10 +92,17 @@ def recorded_faces(people=1000, images=None):
     Args:
         people: how many they were trained on.
         images: how many of each; None for 20,000 in all, which every loss has had.
+
+    Raises:
+        KeyError: if no loss was trained on so many.
     """
     end = f"{people}" if images is None else f"{people}x{images}"
     names = {loss: f"faces-{key}-{end}" for loss, key in FACE_LOSSES.items()}
-    return {loss: recorded(name, "lesson") for loss, name in names.items() if name in RUNS}
+    names = {loss: name for loss, name in names.items() if name in RUNS}
+    if not names:
+        trained = ", ".join(f"{count} people" for count, _ in SWEEP)
+        raise KeyError(f"no run on faces ends in {end!r}: every loss was trained on {trained}.")
+    return {loss: recorded(name, "lesson") for loss, name in names.items()}
 
 
 def recorded_grid(loss):

@@ -15,12 +15,12 @@ from pathlib import Path
 from lib.files import Problem
 
 import nbformat
+from nbconvert.filters import strip_ansi
 
 from . import private_state, render
 
 SEED = re.compile(r"\bset_seed\(0\)")
 FAILED = "✗ "
-COLOURS = re.compile(r"\x1b\[[\d;]*m")  # which a kernel puts into its errors
 
 # Runs behind the imports: the lesson calls `course.claim`.
 NOTE_CLAIMS = f"""
@@ -57,7 +57,7 @@ def failed_claims(path, seed):
     try:
         render.execute(notebook, path.parent)
     except Problem as problem:
-        failed.append(("stops", COLOURS.sub("", str(problem)).strip().splitlines()[-1]))
+        failed.append(("stops", strip_ansi(str(problem)).strip().splitlines()[-1]))
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             lines = output.get("text", "").splitlines()
