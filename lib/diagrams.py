@@ -217,19 +217,32 @@ SCALE = 8.0  # as long as embeddings are where the plane ends: there s and |x| m
 
 REACH = 9.8  # how far the plane is drawn
 RINGS = {2.5: 10, 4.5: 20, 6.5: 30, 8.5: 40}  # radius → how many embeddings lie there
+FIELD_POINTS = np.array(
+    [
+        (radius * np.cos(angle), radius * np.sin(angle))
+        for radius, count in RINGS.items()
+        for angle in np.radians(90 + 360 * np.arange(count) / count)
+    ]
+)
 ARROW = 0.8  # how long a push of 1 is drawn
 
 
-def _center_loss(labels, logits, x):
-    away = ops.sum(ops.square(x - CENTRE.astype("float32")), axis=-1)
-    return softmax_cross_entropy(labels, logits) + CENTRE_WEIGHT / 2 * away
+@dataclasses.dataclass(frozen=True)
+class CenterPull:
+    """Softmax and, with a weight λ, the spring of center loss to a centre at `CENTRE`."""
+
+    weight: float = CENTRE_WEIGHT
+
+    def __call__(self, labels, logits, x):
+        away = ops.sum(ops.square(x - CENTRE.astype("float32")), axis=-1)
+        return softmax_cross_entropy(labels, logits) + self.weight / 2 * away
 
 
 # Each loss as the course names it: its head, and the loss or, where it also asks for the
 # embeddings, a function of labels, logits and embeddings.
 FIELDS = {
     "softmax": (keras.layers.Dense, softmax_cross_entropy),
-    "center loss": (keras.layers.Dense, _center_loss),
+    "center loss": (keras.layers.Dense, CenterPull()),
     "modified softmax": (ModifiedSoftmaxHead, softmax_cross_entropy),
     "NormFace": (CosineHead, NormFaceLoss(SCALE)),
     "SphereFace": (CosineHead, SphereFaceLoss(2, SCALE)),
@@ -243,13 +256,18 @@ def push(loss, points):
     """Where a loss pushes embeddings of class 0: -dL/dx of each, by lib's own gradient.
 
     Args:
-        loss: a name in `FIELDS`, or a `lib.losses.MarginLoss`.
+        loss: a name in `FIELDS`, a `lib.losses.MarginLoss`, or a `CenterPull`.
         points: (N, 2), each an embedding x.
 
     Returns:
         (N, 2) float32. On the target's class weight itself, where the pull turns from one side to
         the other, a cosine in float32 no longer knows the side.
     """
+    return loss_and_push(loss, points)[1]
+
+
+def loss_and_push(loss, points):
+    """The loss of each embedding of class 0, (N,), and the push on it, as `push` gives it."""
     import tensorflow as tf
 
     head, loss = _head_and_loss(loss)
@@ -260,16 +278,20 @@ def push(loss, points):
         logits = head(x)
         if isinstance(loss, MarginLoss):
             each = loss.call(labels, logits)
+        elif isinstance(loss, CenterPull):
+            each = loss(labels, logits, x)
         else:
-            each = loss(labels, logits, x) if loss is _center_loss else loss(labels, logits)
+            each = loss(labels, logits)
         total = tf.reduce_sum(each)
-    return -tape.gradient(total, x).numpy()
+    return each.numpy(), -tape.gradient(total, x).numpy()
 
 
 def _head_and_loss(loss):
     """A head with the class weights, and the loss as in `FIELDS`."""
     if isinstance(loss, MarginLoss):
         return _head(CosineHead), loss
+    if isinstance(loss, CenterPull):
+        return _head(keras.layers.Dense), loss
     kind, found = FIELDS[inputs.one_of(loss, "loss", FIELDS)]
     return _head(kind), found
 
@@ -288,18 +310,9 @@ def draw_field(ax, loss, key=True):
 
     The loss as for `push`.
     """
-    head, function = _head_and_loss(loss)
     color = LOSS_COLORS.get(loss, INK) if isinstance(loss, str) else INK
-    _draw_borders(ax, head, function, color)
-    angles = [np.radians(90 + 360 * np.arange(count) / count) for count in RINGS.values()]
-    points = np.concatenate(
-        [r * np.stack([np.cos(a), np.sin(a)], axis=1) for r, a in zip(RINGS, angles, strict=True)]
-    )
-    arrows = ax.quiver(
-        *points.T, *push(loss, points).T, color=color, angles="xy", scale_units="xy",
-        scale=1 / ARROW, units="inches", width=0.022, headwidth=4, headlength=4.5,
-        headaxislength=4, zorder=4,
-    )  # fmt: skip
+    draw_borders(ax, loss, color)
+    arrows = draw_arrows(ax, FIELD_POINTS, push(loss, FIELD_POINTS), color)
     if key:
         ax.quiverkey(arrows, -0.93 * REACH, -0.93 * REACH, 2, "2", coordinates="data", color=INK,
                      labelpos="N", labelsep=0.04, fontproperties={"size": 10})  # fmt: skip
@@ -309,7 +322,7 @@ def draw_field(ax, loss, key=True):
                 "shrinkB": 0, "mutation_scale": 12}  # fmt: skip
         ax.annotate("", (REACH + 1) * way, (REACH - 0.4) * way, arrowprops=look, zorder=5,
                     annotation_clip=False)  # fmt: skip
-    if function is _center_loss:
+    if isinstance(_head_and_loss(loss)[1], CenterPull):
         ax.plot(*CENTRE, "X", color="white", mec=INK, ms=9, zorder=6)
     ends = -REACH - 1.1, REACH + 1.1
     ax.set(xlim=ends, ylim=ends, aspect="equal", xticks=(), yticks=())
@@ -317,8 +330,21 @@ def draw_field(ax, loss, key=True):
     return ax
 
 
-def _draw_borders(ax, head, loss, color):
-    """The target's region with the margin, filled, and dashed where its border is without."""
+def draw_arrows(ax, points, pushes, color):
+    """An arrow for the push on each point (N, 2), all to one scale: matplotlib's quiver."""
+    return ax.quiver(
+        *points.T, *pushes.T, color=color, angles="xy", scale_units="xy", scale=1 / ARROW,
+        units="inches", width=0.022, headwidth=4, headlength=4.5, headaxislength=4, zorder=4,
+    )  # fmt: skip
+
+
+def draw_borders(ax, loss, color):
+    """The target's region with the margin, filled, and dashed where its border is without.
+
+    Returns:
+        What is drawn, a list of artists.
+    """
+    head, loss = _head_and_loss(loss)
     side = np.linspace(-REACH - 1, REACH + 1, 121)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     logits = ops.convert_to_numpy(head(grid.astype("float32")))
@@ -335,3 +361,4 @@ def _draw_borders(ax, head, loss, color):
     rim = ax.add_patch(Circle((0, 0), REACH, fill=False, ec="0.8", lw=0.8))
     for contours in drawn:
         contours.set_clip_path(rim)
+    return [*drawn, rim]

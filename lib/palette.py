@@ -1,4 +1,4 @@
-"""The colours of the course's pictures: one for each class, one for each loss."""
+"""The colours of the course's pictures: one for each class, one and a dash for each loss."""
 
 from matplotlib.colors import to_rgb
 
@@ -23,3 +23,22 @@ LOSS_COLORS = {
     "ArcFace": COLORS[6],
     "combined": COLORS[5],
 }
+LOSS_DASHES = {
+    "softmax": ":",
+    "center loss": (0, (1, 1, 1, 3)),
+    "modified softmax": (0, (8, 2)),
+    "NormFace": "-",
+    "SphereFace": (0, (5, 1, 1, 1)),
+    "CosFace": "--",
+    "ArcFace": "-.",
+    "combined": (0, (6, 1, 1, 1, 1, 1)),
+}
+
+
+def loss_in(name):
+    """The loss that a text begins with, such as "ArcFace, m 0.5"; None if it begins with none."""
+    words = str(name).replace(",", " ").split()
+    for count in (2, 1):
+        if " ".join(words[:count]) in LOSS_COLORS:
+            return " ".join(words[:count])
+    return None

@@ -21,7 +21,7 @@ from matplotlib.patheffects import withStroke
 
 from . import diagrams, inputs, verification
 from .evaluation import angles_to_centres
-from .palette import COLORS, EDGES, INK, OTHER, OWN
+from .palette import COLORS, EDGES, INK, LOSS_COLORS, LOSS_DASHES, OTHER, OWN, loss_in
 
 # --- figures --------------------------------------------------------------------------------------
 
@@ -550,12 +550,13 @@ def plot_ranges(ax, records, column, groups=None):
         records: a dictionary, the name of a row → `lib.records.results.Record`, from the top down.
         column: the name of the recorded value.
         groups: a dictionary, what the legend calls a group → the names of its rows; each group
-            has a colour and a marker of its own. None: all rows look alike.
+            has a colour and a marker of its own. None: each row has its loss's colour.
     """
     _check_axes(ax)
     for record in inputs.dictionary(records, "records", "{'ArcFace': recorded(name)}").values():
         inputs.recorded(record, column, "records, column")
-    groups = {None: tuple(records)} if groups is None else groups
+    by_loss = groups is None
+    groups = {None: tuple(records)} if by_loss else groups
     example = "{'margins': ('ArcFace',)}"
     named = {
         name
@@ -570,11 +571,11 @@ def plot_ranges(ax, records, column, groups=None):
     for label, members, color, marker, _ in _with_looks(groups, "groups", example):
         rows = [(place, name) for place, name in enumerate(records) if name in members]
         for place, name in rows:
-            values = records[name].values(column)
-            ax.plot((min(values), max(values)), (place, place), color=color, lw=2, alpha=0.6)
-            ax.plot(values, [place] * len(values), "|", color=color, ms=9)
-        means = [records[name].mean(column) for _, name in rows]
-        ax.plot(means, [place for place, _ in rows], marker, color=color, ms=7, label=label)
+            values, mean = records[name].values(column), records[name].mean(column)
+            look = {"color": LOSS_COLORS.get(loss_in(name), color) if by_loss else color}
+            ax.plot((min(values), max(values)), (place, place), lw=2, alpha=0.6, **look)
+            ax.plot(values, [place] * len(values), "|", ms=9, **look)
+            ax.plot(mean, place, marker, ms=7, label=label if name == rows[0][1] else None, **look)
     ax.set_yticks(range(len(records)), records)
     ax.set_ylim(len(records) - 0.5, -0.5)
     ax.grid(axis="x", color="0.9")
@@ -776,11 +777,18 @@ def all_fields():
 
 
 def _with_looks(items, name, example):
-    """Name, value, colour, marker and line of each item of a dictionary; twenty look different."""
+    """Name, value, colour, marker and line of each item of a dictionary; twenty look different.
+
+    Where each is a loss, it has the loss's own colour and dash.
+    """
     # the dark ones first: they have contrast enough on white without an outline
     colors = cycle((OWN, OTHER, COLORS[4], COLORS[2], COLORS[8]))
-    looks = zip(colors, cycle("os^Dv<>P"), cycle(("-", "--", "-.", ":")), strict=False)
+    dashes = cycle(("-", "--", "-.", ":"))
     items = inputs.dictionary(items, name, example).items()
+    losses = [loss_in(key) for key, _ in items]
+    if all(losses) and len(set(losses)) == len(losses):
+        colors, dashes = [LOSS_COLORS[x] for x in losses], [LOSS_DASHES[x] for x in losses]
+    looks = zip(colors, cycle("os^Dv<>P"), dashes, strict=False)
     return [(*item, *look) for item, look in zip(items, looks, strict=False)]
 
 

@@ -7,7 +7,7 @@ import re
 from types import SimpleNamespace
 from unittest import mock
 
-from lib import data, evaluation, interactive, training, verification
+from lib import data, diagrams, evaluation, interactive, training, verification
 from lib.feasibility import feasibility, largest_angle
 from lib.interactive import curves, explorer, room
 from lib.losses import MarginLoss, margin_logit, psi
@@ -212,6 +212,8 @@ FIGURES = {
     "playback": (lambda: interactive.Playback(small_record()), "moment", (1, 3)),
     "playback, 3-D": (lambda: interactive.Playback(small_record(3)), "moment", (0, 2)),
     "threshold": (threshold_slider, "threshold", (0.2, 0.5)),
+    "field": (interactive.FieldExplorer, "m2", (0.2, 0.7)),
+    "field, center": (lambda: interactive.FieldExplorer("center loss"), "weight", (0.0, 0.3)),
     "pairs": (same_or_not, "threshold", (0.4, 0.8)),
 }
 
@@ -284,7 +286,7 @@ def test_a_live_figure_follows_its_control_and_moves_and_runs_leave_nothing_behi
     monkeypatch.setattr(panel.fig.canvas, "draw_idle", lambda: None)  # the last move is drawn
     before = alive()
     objects = len(gc.get_objects())
-    for step in range(100):
+    for step in range(101):  # and back to where it was
         panel.controls[control].value = values[step % 2]
     panel.fig.canvas.draw()
     assert alive() == before
@@ -312,6 +314,54 @@ def test_a_preset_sets_all_margins_and_a_margin_ends_the_preset(live):
     assert "lib refuses" not in panel.setting.get_text()
 
 
+def test_the_explorer_starts_at_the_slope_and_says_what_the_margin_does():
+    panel = interactive.MarginExplorer("CosFace, m 0.35")
+    degrees = panel.value("angle")
+    theta = np.radians(degrees)
+    chance = 1 / (1 + 9 * np.exp(-64 * (np.cos(theta) - 0.35)))
+    assert 0.2 < chance < 0.8
+    said = [ax.get_title() for ax in panel.axes]
+    cosine = np.cos(theta)
+    assert said[0] == f"at {degrees}° a cosine of {cosine - 0.35:.2f}, not {cosine:.2f}"
+    assert said[1] == f"at {degrees}° it falls by {np.sin(theta):.2f}, not {np.sin(theta):.2f}"
+    assert said[2] == f"at {degrees}° p is {chance:.2f}, not 1.00"
+    thin = panel.plain.get_ydata()
+    panel.controls["s"].value = 16
+    assert not np.allclose(panel.plain.get_ydata(), thin)
+    panel.close()
+
+
+def test_borders_show_two_or_three_losses_with_the_sliders_that_they_have():
+    panel = interactive.DecisionBoundaries(("SphereFace", "combined"), m1=3.0)
+    assert list(panel.controls) == ["m1", "m2", "m3", "apart"]
+    assert [ax.get_title() for ax in panel.axes[0]] == ["SphereFace, m 3", "combined"]
+    assert panel.margins("SphereFace") == (3.0, 0.0, 0.0)
+    panel = interactive.DecisionBoundaries(("no margin", "ArcFace"))
+    assert list(panel.controls) == ["m2", "apart"]
+    panel.close()
+    for losses in ("CosFace", ("CosFace",), tuple(interactive.boundaries.MARGINS)):
+        with pytest.raises(ValueError, match="losses: expected two or three of no margin"):
+            interactive.DecisionBoundaries(losses)
+    with pytest.raises(ValueError, match="losses: expected one of no margin"):
+        interactive.DecisionBoundaries(("CosFace", "softmax"))
+
+
+@pytest.mark.parametrize(("scale", "image"), [(1, 25), (16, 25), (64, 40), (16, 200)])
+def test_the_push_has_a_shaft_and_turns_by_a_share_of_the_scale(scale, image):
+    panel = interactive.CirclePlayground(5, scale=scale, image=image)
+    weights = np.radians(72 * np.arange(5))
+    push = curves.push_on_circle(np.radians(image), weights, 0, scale=scale)
+    shaft, head = panel.push
+    tip = head.get_xy()[1]
+    turned = curves.turn_to(np.radians(image), np.arctan2(tip[1], tip[0]))
+    assert turned == pytest.approx(interactive.circle.TURN * push / scale)
+    shaft_turn = curves.turn_to(np.radians(image), np.arctan2(*shaft.get_xydata()[-1][::-1]))
+    assert 0.3 * abs(turned) < abs(shaft_turn) < abs(turned)
+    assert f"{abs(push):.2f} per radian, {abs(push) / scale:.2f} s" in panel.axes[1].get_title()
+    assert panel.unit.get_text() == f"a push of s = {scale}"
+    panel.close()
+
+
 def test_an_unknown_preset_lists_the_known():
     with pytest.raises(ValueError, match="ArcFace, m 0.5"):
         interactive.MarginExplorer("ArcFace")
@@ -336,6 +386,64 @@ def drag(panel, start, end):
 
 def on_circle(degrees):
     return np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+
+
+@pytest.mark.parametrize("loss", diagrams.FIELDS)
+def test_the_field_says_how_the_sample_is_pushed(loss):
+    """The titles and the curves are the difference quotient of a float64 loss, at the sample."""
+    panel = interactive.FieldExplorer(loss, angle=-50, length=5.0)
+    at = np.radians(90 - 50)
+    sample = 5.0 * np.array([np.cos(at), np.sin(at)])
+    steps = 1e-3 * np.array([sample / 5, (-np.sin(at), np.cos(at))])  # outward, towards the own
+    losses = [field_loss(loss, sample + sign * step) for step in steps for sign in (1, -1)]
+    outward, towards = ((losses[k + 1] - losses[k]) / 2e-3 for k in (0, 2))
+    said = panel.axes[1].get_title().replace("−", "-")
+    numbers = [float(number) for number in re.findall(r"-?\d+\.\d\d", said)]
+    assert numbers == pytest.approx([towards, outward], abs=0.011)
+    assert panel.axes[0].get_title() == f"loss {field_loss(loss, sample):.2f}"
+    nearest = abs(interactive.field.AROUND + 50).argmin()
+    assert panel.lines["towards"][0].get_ydata()[nearest] == pytest.approx(towards, abs=0.1)
+    if panel.plain is not None:
+        assert not np.allclose(
+            panel.lines["plain"][0].get_ydata(), panel.lines["towards"][0].get_ydata()
+        )
+    panel.close()
+
+
+def field_loss(name, x):
+    """The loss of an embedding of class 0, in float64, of the settings that the fields show."""
+    free = name in ("softmax", "center loss")
+    weights = diagrams.WEIGHTS * (diagrams.LENGTHS if free else 1)
+    logits = x @ weights + (diagrams.BIASES if free else 0)
+    if name not in ("softmax", "center loss", "modified softmax"):
+        m1, m2, m3 = {"SphereFace": (2, 0, 0), "CosFace": (1, 0, 0.35), "ArcFace": (1, 0.5, 0),
+                      "combined": (1, 0.3, 0.2)}.get(name, (1, 0, 0))  # fmt: skip
+        cosines = logits / np.linalg.norm(x)
+        cosines[0] = curves.target_cosine(np.arccos(cosines[0]), m1, m2, m3)
+        logits = 8 * cosines
+    pulled = 0.05 * np.sum((x - diagrams.CENTRE) ** 2) if name == "center loss" else 0
+    return np.logaddexp.reduce(logits) - logits[0] + pulled
+
+
+def test_the_sample_is_dragged_over_the_field_and_its_arrow_keeps_its_unit(live):
+    panel = interactive.FieldExplorer("NormFace", angle=30, length=6.0)
+    start, end = 6 * np.array((-0.5, np.sqrt(0.75))), np.array((4.0, 0.0))
+    drag(panel, start, end)
+    assert (panel.value("angle"), panel.value("length")) == (-90, 4.0)
+    drag(panel, (-5, -5), (-1, -1))  # nothing there to grab
+    assert panel.value("angle") == -90
+    assert panel.key.text.get_text() == "2"
+    arrow = np.hypot(panel.push.U, panel.push.V)
+    panel.controls["s"].value = 16
+    assert panel.key.text.get_text() == "4"
+    assert np.hypot(panel.push.U, panel.push.V) < 1.5 * arrow
+    panel.controls["angle"].value = 0  # on the class weight there is no side
+    assert np.isfinite(panel.place.get_ydata()).all()
+
+
+def test_a_field_of_no_loss_lists_the_losses():
+    with pytest.raises(ValueError, match="loss: expected one of softmax"):
+        interactive.FieldExplorer("ArcFace, m 0.5")
 
 
 def test_the_image_and_the_weights_are_dragged_along_the_circle(live):

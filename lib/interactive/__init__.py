@@ -10,6 +10,7 @@ the same line gives the picture without the controls.
 from .boundaries import DecisionBoundaries
 from .circle import CirclePlayground
 from .explorer import MarginExplorer
+from .field import FieldExplorer
 from .live import LiveTraining, Playback, Recorder, TrainingRecord
 from .pairs import SameOrNot
 from .room import RoomForClasses
@@ -20,6 +21,7 @@ from .threshold import ThresholdSlider
 __all__ = [
     "CirclePlayground",
     "DecisionBoundaries",
+    "FieldExplorer",
     "LiveTraining",
     "MarginExplorer",
     "Playback",

@@ -14,13 +14,16 @@ MARGINS = {
     "m2": ("radians", 0.0, 1.57, 0.01),
     "m3": ("cosine, no unit", 0.0, 1.0, 0.01),
 }
+TURN = math.radians(40)  # how far an arrow for a push of s per radian goes around the circle
+RADIUS = 1.3  # of that arrow
 
 
 class CirclePlayground(Panel):
     """An image of class 0 and the class weights on a circle, to be dragged around it.
 
-    The bars show each class's probability, with the margin; the arrow shows which way the loss
-    would turn the image. From the keyboard: choose what to move, then its direction.
+    The bars show each class's probability, with the margin; the arrow outside the circle shows
+    which way the loss turns the image, and how strongly beside the scale: the grey arrow below is
+    a push of s per radian. From the keyboard: choose what to move, then its direction.
 
     Args:
         classes: how many class weights, evenly spaced at first; 2 to 10.
@@ -79,10 +82,10 @@ class CirclePlayground(Panel):
                 "", (1, 0), (0, 0), arrowprops={"arrowstyle": "-|>", "lw": 2, "color": COLORS[c],
                                                 "shrinkA": 0, "shrinkB": 0})  # fmt: skip
             self.digits[c] = ax.text(1, 0, str(c), ha="center", va="center", weight="bold")
-        self.push = ax.annotate(
-            "", (1, 0), (0, 0), annotation_clip=False,
-            arrowprops={"arrowstyle": "-|>", "lw": 3, "color": OTHER, "shrinkA": 0,
-                        "shrinkB": 0})  # fmt: skip
+        self.push = _arc_arrow(ax, OTHER)
+        unit = _arc_arrow(ax, "0.6")
+        _move_arc_arrow(unit, -math.pi / 2 - TURN / 2, TURN)
+        self.unit = ax.text(0, -1.42, "a push of s = 16", ha="center", va="top", fontsize=10)
         (self.dot,) = ax.plot([1], [0], "o", ms=13, mfc=COLORS[0], mec=INK, mew=1.5, zorder=5)
         self.dot_text = ax.text(1, 0, "0", ha="center", va="center", zorder=6, fontsize=9)
 
@@ -94,7 +97,7 @@ class CirclePlayground(Panel):
         bars.set(ylim=(0, 1.12), yticks=(0, 0.5, 1), xticks=places, xlabel="class")
         bars.set(
             ylabel="probability, with the margin",
-            title="loss 10.00, pushed counter-clockwise: 10.00 per radian",
+            title="loss 10.00; the push is 10.00 per radian, 0.00 s",
         )
 
     def margins(self):
@@ -119,23 +122,16 @@ class CirclePlayground(Panel):
             self.digits[c].set_position(1.13 * tip)
         self.dot.set_data([math.cos(image)], [math.sin(image)])
         self.dot_text.set_position((math.cos(image), math.sin(image)))
-        self._move_push(image, push / self.value("s"))
+        _move_arc_arrow(self.push, image, TURN * push / self.value("s"))
+        self.unit.set_text(f"a push of s = {self.value('s')}")
         for bar, number, chance in zip(self.bars, self.numbers, chances, strict=True):
             bar.set_height(chance)
             number.set_text(f"{chance:.2f}")
             number.set_y(chance + 0.01)
-        way = "counter-clockwise" if push > 0 else "clockwise"
-        self.axes[1].title.set_text(f"loss {loss:.2f}, pushed {way}: {abs(push):.2f} per radian")
-
-    def _move_push(self, image, strength):
-        """An arrow along the circle, outside it, as long as the push is strong (at most 60°)."""
-        turn = float(np.clip(0.8 * strength, -1.05, 1.05))
-        for name, direction in (("xyann", image), ("xy", image + turn)):
-            tip = (1.3 * math.cos(direction), 1.3 * math.sin(direction))
-            setattr(self.push, name, tip)
-        bend = f"arc3,rad={math.tan(turn / 4):.3f}"
-        self.push.arrow_patch.set_connectionstyle(bend)
-        self.push.set_visible(abs(turn) > 0.02)
+        share = abs(push) / self.value("s")
+        self.axes[1].title.set_text(
+            f"loss {loss:.2f}; the push is {abs(push):.2f} per radian, {share:.2f} s"
+        )
 
     def _aim_slider(self, change):
         self._set_slider(self.directions[change["new"]])
@@ -171,3 +167,21 @@ class CirclePlayground(Panel):
 
     def _let_go(self, event):
         self.grabbed = None
+
+
+def _arc_arrow(ax, color):
+    """An arrow along the circle: its shaft and its head, to be moved."""
+    (shaft,) = ax.plot([], [], color=color, lw=3, solid_capstyle="butt")
+    (head,) = ax.fill((0, 0, 0), (0, 0, 0), color=color, lw=0)
+    return shaft, head
+
+
+def _move_arc_arrow(arrow, start, turn):
+    """Let it begin at a direction and turn by an angle, in radians; the head is part of that."""
+    shaft, head = arrow
+    point = math.copysign(min(0.09, 0.6 * abs(turn)), turn)
+    angles = start + np.linspace(0, turn - point, 30)
+    shaft.set_data(RADIUS * np.cos(angles), RADIUS * np.sin(angles))
+    width = 0.6 * abs(point)
+    corners = ((RADIUS - width, angles[-1]), (RADIUS, start + turn), (RADIUS + width, angles[-1]))
+    head.set_xy([(radius * math.cos(angle), radius * math.sin(angle)) for radius, angle in corners])

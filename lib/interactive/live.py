@@ -245,8 +245,8 @@ class Playback(Panel):
         self.cursors = [ax.axvline(0, color=INK, lw=0.8, ls=":") for ax in (shares, angles)]
         shares.set(ylim=(-0.03, 1.03), yticks=(0, 0.5, 1), ylabel="share")
         angles.set(ylim=(0, 92), yticks=(0, 30, 60, 90), xlabel="epochs", ylabel="angle (degrees)")
-        shares.legend(fontsize=8, loc="center right")
-        angles.legend(fontsize=8, loc="upper right")
+        shares.legend(fontsize=9, loc="center right")
+        angles.legend(fontsize=9, loc="upper right")
         self.curve_axes = shares, angles
         self.reach(epochs)
 

@@ -114,14 +114,14 @@ class RoomForClasses(Panel):
         angles.set(xlim=(2, MOST), ylim=(0, 185), yticks=(0, 45, 90, 135, 180))
         angles.set(xlabel="classes C (number)", ylabel="angle between neighbours (degrees)")
         angles.set_title("room for 40 or more classes")
-        angles.legend(loc="upper right", fontsize=8)
+        angles.legend(loc="upper right", fontsize=9)
 
         (self.floor_curve,) = floors.plot(COUNTS, np.ones(len(COUNTS)), color=OWN, lw=2)
         (self.floor_dot,) = floors.plot([2], [1], "o", color=INK, ms=8)
         floors.plot(COUNTS, np.log(COUNTS), ":", color="0.45", label="guessing")
         floors.set(xlim=(2, MOST), yscale="log", ylim=(1e-6, 100), xlabel="classes C (number)")
-        floors.set(ylabel="loss floor, margin included", title="at C = 40: 10.00")
-        floors.legend(loc="lower right", fontsize=8)
+        floors.set(ylabel="loss floor, margin included", title="loss floor ≥ 10.00 for 40 classes")
+        floors.legend(loc="lower right", fontsize=9)
 
     def update(self):
         classes, dim = self.value("classes"), self.value("dim")
@@ -148,7 +148,9 @@ class RoomForClasses(Panel):
         self.floor_curve.set_ydata(np.maximum(floors, 1e-12))
         self.floor_dot.set_data([classes], [max(answer.loss_floor, 1e-12)])
         kind = "" if answer.exact else "≥ "
-        self.axes[2].title.set_text(f"at C = {classes}: {kind}{answer.loss_floor:.3g}")
+        self.axes[2].title.set_text(
+            f"loss floor {kind}{answer.loss_floor:.2g} for {classes} classes"
+        )
 
     def _move_circle(self, classes):
         directions = 2 * np.pi * np.arange(classes) / classes

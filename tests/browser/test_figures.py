@@ -35,6 +35,7 @@ FIGURES = {
     "margins": ('interactive.MarginExplorer("ArcFace, m 0.5")', "m2", 200),
     "borders": ("interactive.DecisionBoundaries()", "m2", 200),
     "circle": ("interactive.CirclePlayground(5, m2=0.2)", "its direction", 200),
+    "field": ("interactive.FieldExplorer()", "sample's angle", 200),
     "room": ("interactive.RoomForClasses()", "classes C", 200),
     "sphere": ("interactive.Sphere(on_sphere, labels, directions)", "turn around", 100),
     "scatter": ("interactive.Scatter(on_sphere[:, :2], labels, digits.x_test)", "chosen", 100),
@@ -100,6 +101,15 @@ def test_the_image_is_dragged_around_the_circle(figures):
 def drag_of_image():
     """From the image, 25° up from the right end of the left circle, a sixth of the circle on."""
     return (0.352, 0.355), (0.3, 0.233)
+
+
+def test_the_sample_is_dragged_over_the_field(figures):
+    before = shown(figures, "field")
+    sliders = figures.cell(CELL["field"]).locator(".widget-readout")
+    angle = sliders.all_inner_texts()
+    figures.drag(CELL["field"], (0.171, 0.263), (0.341, 0.324))
+    figures.wait_changed(before, CELL["field"])
+    figures.until(lambda: sliders.all_inner_texts() != angle, 10, "sliders do not follow")
 
 
 def test_the_sphere_is_turned_by_hand_and_stays_upright(figures):
