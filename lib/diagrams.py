@@ -305,12 +305,12 @@ def _head(kind):
     return head
 
 
-def draw_field(ax, loss, key=True):
+def draw_field(ax, loss, key=True, color=None):
     """Draw the push of a loss on embeddings all over the plane; `key` draws the arrow of one unit.
 
-    The loss as for `push`.
+    The loss as for `push`, its colour by default that of a loss with a name.
     """
-    color = LOSS_COLORS.get(loss, INK) if isinstance(loss, str) else INK
+    color = color or LOSS_COLORS.get(loss if isinstance(loss, str) else None, INK)
     draw_borders(ax, loss, color)
     arrows = draw_arrows(ax, FIELD_POINTS, push(loss, FIELD_POINTS), color)
     if key:
@@ -326,7 +326,7 @@ def draw_field(ax, loss, key=True):
         ax.plot(*CENTRE, "X", color="white", mec=INK, ms=9, zorder=6)
     ends = -REACH - 1.1, REACH + 1.1
     ax.set(xlim=ends, ylim=ends, aspect="equal", xticks=(), yticks=())
-    ax.set_title(loss if isinstance(loss, str) else loss.name)
+    ax.set_title(loss if isinstance(loss, str) else getattr(loss, "name", "center loss"))
     return ax
 
 

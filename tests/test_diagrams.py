@@ -14,11 +14,13 @@ from lib.losses import (
     ArcFaceLoss,
     CombinedMarginLoss,
     CosFaceLoss,
+    MarginLoss,
     NormFaceLoss,
     SphereFaceLoss,
     softmax_cross_entropy,
 )
 from lib.models import CenterLossModel
+from lib.tools import pictures
 
 import keras
 import matplotlib.pyplot as plt
@@ -28,6 +30,7 @@ import pytest
 import tensorflow as tf
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NORMALISED = ("NormFace", "SphereFace", "CosFace", "ArcFace", "combined")
@@ -234,6 +237,19 @@ def test_the_filled_region_ends_where_the_loss_is_ln_2_against_one_rival(loss, b
         angle = np.radians(90 + degrees)
         point = 6 * np.cos(angle), 6 * np.sin(angle)
         assert filled.get_paths()[0].contains_point(point) == content
+
+
+def test_the_animation_shows_each_field_and_ends_each_with_the_settings_of_its_still():
+    stages = {loss: setting(1.0) for _, loss, setting in pictures.FIELD_STAGES}
+    assert list(stages) == list(diagrams.FIELDS)
+    for loss, setting in stages.items():
+        if isinstance(setting, tuple):
+            setting = MarginLoss(*setting, scale=diagrams.SCALE)
+        pushes = (diagrams.push(shown, diagrams.FIELD_POINTS) for shown in (loss, setting))
+        np.testing.assert_array_equal(*pushes)
+    animation = Image.open(pictures.IMAGES / "fields.gif")
+    growing = sum(setting(0.0) != setting(1.0) for _, _, setting in pictures.FIELD_STAGES)
+    assert animation.n_frames == len(stages) + 6 * growing
 
 
 def test_lesson_7_says_little_about_the_fields():

@@ -11,10 +11,11 @@ import functools
 import io
 from pathlib import Path
 
-from lib import data, evaluation, faces, interactive, losses, plots, training
+from lib import data, diagrams, evaluation, faces, interactive, losses, plots, training
 from lib.backbones import build_backbone
 from lib.files import write_atomically
 from lib.interactive.live import SCORES
+from lib.palette import LOSS_COLORS
 from lib.records import results, runs
 
 import keras
@@ -26,11 +27,21 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "notebooks" / "images"
 COUNT = 500  # digits kept for playback
-COLOURS = 64  # of the animation
 # Training steps at which a picture is taken. In the warm-up's 314 fewer, since there the running
 # averages of batch normalisation lag behind the weights.
 STEPS = (0, 20, 50, 100, 150, 200, 250, 290, 310, 320, 330, 340, 350, 360, 370, 380, 400, 420, 440)
 STEPS += (460, 490, 520, 560, 600, 650, 700, 760, 820, 880, 942)
+# Each loss, the lesson that has its formula, and the loss with a share of its margin or λ.
+FIELD_STAGES = (
+    (1, "softmax", lambda share: "softmax"),
+    (2, "center loss", lambda share: diagrams.CenterPull(diagrams.CENTRE_WEIGHT * share)),
+    (3, "modified softmax", lambda share: "modified softmax"),
+    (3, "NormFace", lambda share: "NormFace"),
+    (4, "SphereFace", lambda share: (1 + share, 0, 0)),
+    (5, "CosFace", lambda share: (1, 0, 0.35 * share)),
+    (6, "ArcFace", lambda share: (1, 0.5 * share, 0)),
+    (7, "combined", lambda share: (1, 0.3 * share, 0.2 * share)),
+)
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -157,21 +168,53 @@ def record(name, digits):
 
 
 def animate(name, path):
-    """Write a training as a GIF with one palette for all its frames."""
+    """Write a training as a GIF."""
     panel = interactive.Playback(name, name="animation")
     panel.fig.set_dpi(68)
     frames = []
     for moment in range(len(panel.record.epochs)):
         panel.controls["moment"].value = moment
-        panel.fig.canvas.draw()
-        frames.append(Image.fromarray(np.asarray(panel.fig.canvas.buffer_rgba())).convert("RGB"))
-    sheet = np.concatenate([np.asarray(frame) for frame in frames[5::8]])
+        frames.append(frame_of(panel.fig))
+    plt.close("all")
+    write_animation(frames, [300] * (len(frames) - 1) + [4000], path)
+
+
+def animate_fields(path, steps=6):
+    """Write the fields of the eight losses as a GIF, each growing out of the one without margin."""
+    frames, durations = [], []
+    for lesson, loss, setting in FIELD_STAGES:
+        grows = setting(0.0) != setting(1.0)
+        for step in range(steps + 1) if grows else (steps,):
+            fig, ax = plots.new_figure("fields", width=5, height=5.2)
+            share = step / steps
+            shown = setting(share)
+            if isinstance(shown, tuple):
+                shown = losses.MarginLoss(*shown, scale=diagrams.SCALE)
+            diagrams.draw_field(ax, shown, color=LOSS_COLORS[loss])
+            formulas = diagrams.MAP[lesson].formula.split("      ")  # lesson 3 has two
+            formula = next(text for text in formulas if text.startswith(loss))
+            ax.set(title=loss, xlabel=formula.partition(":  ")[2])
+            ax.xaxis.label.set_size(14)
+            ax.spines[:].set_visible(False)
+            frames.append(frame_of(fig))
+            durations.append(2500 if step == steps else 120)
+    plt.close("all")
+    write_animation(frames, durations, path, colours=192)
+
+
+def frame_of(fig):
+    """A figure as it is now, an image of Pillow's."""
+    fig.canvas.draw()
+    return Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
+
+
+def write_animation(frames, durations, path, colours=64):
+    """Write images as a GIF with one palette for all, each shown for so many milliseconds."""
+    sheet = np.concatenate([np.asarray(frame) for frame in frames])
     palette = Image.fromarray(sheet).quantize(
-        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
     )
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    durations = [300] * (len(frames) - 1) + [4000]
-    plt.close("all")
     options = {"append_images": frames[1:], "duration": durations, "loop": 0, "optimize": True}
     write(frames[0], path, save_all=True, **options)
 
@@ -179,6 +222,7 @@ def animate(name, path):
 def main():
     matplotlib.use("agg")
     plots.use_course_style()
+    animate_fields(IMAGES / "fields.gif")
     draw_faces(IMAGES / "faces.png")
     draw_before_after(IMAGES / "before_after.png")
     draw_maps(IMAGES / "demo_20d_maps.png", runs.DEMO_RUNS)
