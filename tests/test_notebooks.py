@@ -360,6 +360,96 @@ def solved(book):
         yield "does not call course.require_all_passed() in its last code cell"
 
 
+# --- the anatomy of a lesson ----------------------------------------------------------------------
+
+CORE_CELLS, CORE_WORDS, CORE_CLAIMS = 40, 1600, 8
+LARGER = {"08": (48, 2000, 10)}  # the one on which all others rest
+CLAIM = re.compile(r"^[✓○] .*: \S+ \(", re.MULTILINE)
+WITHOUT_TRAINING = ("00",)
+
+
+def core(book):
+    """The cells from the title to the exercises."""
+    cells = book.notebook.cells
+    return cells[: [cell.id for cell in cells].index("exercises")]
+
+
+def is_folded(cell):
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
+
+
+def code_in_view(book):
+    return [cell for cell in core(book) if cell.cell_type == "code" and not is_folded(cell)]
+
+
+def prose(cells):
+    """What is there to read, without tables and alternative texts."""
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    return re.sub(r"^\|.*$|(?<=!\[).*?(?=\])", "", "\n".join(texts), flags=re.MULTILINE)
+
+
+def short(book):
+    cells, words, claims = LARGER.get(book.number, (CORE_CELLS, CORE_WORDS, CORE_CLAIMS))
+    if len(core(book)) > cells:
+        yield f"has {len(core(book))} cells before its exercises, more than {cells}"
+    count = len(prose(core(book)).split())
+    if count > words:
+        yield f"has {count} words before its exercises, more than {words}"
+    said = [text_of(output) for cell in code_in_view(book) for output in cell.outputs]
+    count = sum(len(CLAIM.findall(text)) for text in said)
+    if count > claims:
+        yield f"has {count} claims in view before its exercises, more than {claims}"
+
+
+def plots_are_folded(book):
+    for cell in book.code:
+        if "plots.show(" in cell.source and cell.source.count("\n") >= 4 and not is_folded(cell):
+            start = cell.source.index("plots.show(")
+            drawn = cell.source[:start].count("\n")
+            if drawn > 4:
+                yield f"cell {cell.id} shows {drawn} lines that draw: fold it (source_hidden)"
+
+
+def guards_are_folded(book):
+    for cell in book.code:
+        if "guard" in cell.metadata.get("tags", ()) and not is_folded(cell):
+            yield f"cell {cell.id} guards the course and is in view"
+
+
+def has_its_parts(book):
+    """The map; where it trains, how; the field and the running table, up to the table of all."""
+    code = "\n".join(cell.source for cell in core(book) if cell.cell_type == "code")
+    wanted = {"method_map(": "map"}
+    if "01" <= book.number <= "07":
+        wanted |= {"plot_field(": "field", "recorded_faces(": "table of faces never seen"}
+        wanted |= {"course.agrees(": "line that says that the box opened is lib's"}
+    for call, name in wanted.items():
+        if call not in code:
+            yield f"has no {name} before its exercises"
+    trains = re.compile(r"\.fit\(|\btraining\.train\(")
+    shown = any(trains.search(cell.source) for cell in code_in_view(book))
+    if not shown and book.number not in WITHOUT_TRAINING:
+        yield "does not show how it trains"
+
+
+def goes_deeper_last(book):
+    """What a first reader can do without is behind everything else, folded away."""
+    found = [text for level, text, _ in headings(book) if level == 2]
+    if "Going deeper" not in found:
+        return
+    if found[-1] != "Going deeper":
+        yield f"goes on behind Going deeper with {found[-1]}"
+    cell = next(cell for cell in book.markdown if cell.id == "deeper")
+    if not cell.metadata.get("jp-MarkdownHeadingCollapsed"):
+        yield "has Going deeper unfolded"
+
+
+ANATOMY = (short, plots_are_folded, guards_are_folded, has_its_parts, goes_deeper_last)
+REWRITTEN = [f"{number:02}" for number in range(9)]  # the last one still has the old form
+
+
+# --- all rules ------------------------------------------------------------------------------------
+
 ANY = (valid, executed, no_errors, quiet, no_local_paths, images, small)
 ANY += (imports_in_setup, links_lead_somewhere, finished)
 # Solutions are not among those with ordered headings: their exercises have the lesson's levels.
@@ -377,6 +467,12 @@ CASES = [
     for paths, rules in ((LESSON_FILES, LESSON), (SOLUTION_FILES, SOLUTIONS))
     for path in paths
     for rule in rules
+]
+CASES += [
+    pytest.param(path, rule, id=f"{path.name}-{rule.__name__}")
+    for path in LESSON_FILES
+    for rule in ANATOMY
+    if path.name[:2] in REWRITTEN
 ]
 
 
@@ -398,3 +494,27 @@ def test_the_first_trained_picture_needs_one_training():
 def test_notebook(path, rule):
     complaints = [f"{path.name} {complaint}" for complaint in rule(Book.read(path))]
     assert not complaints, "\n".join(complaints)
+
+
+def test_the_anatomy_finds_what_is_too_much_and_what_is_missing():
+    """Each rule is broken once by a lesson that is made for it."""
+    new = nbformat.v4
+    picture = "\n".join([*(f"ax.plot({n})" for n in range(5)), "plots.show(fig, 'five lines')"])
+    claims = "".join(f"✓ this is larger: {n} (at least 0)\n" for n in range(9))
+    said = new.new_code_cell("claims", outputs=[new.new_output("stream", text=claims)])
+    guard = new.new_code_cell("guarded", metadata={"tags": ["guard"]})
+    cells = [new.new_markdown_cell("word " * 1601 + "\n| only a table |")]
+    cells += [said, new.new_code_cell(picture), guard]
+    cells += [new.new_code_cell("pass") for _ in range(37)]
+    cells += [new.new_markdown_cell("## Exercises", id="exercises")]
+    cells += [new.new_markdown_cell("## Going deeper", id="deeper"), new.new_markdown_cell("## On")]
+    book = Book(NOTEBOOKS / "01_broken.ipynb", new.new_notebook(cells=cells))
+    found = "\n".join(complaint for rule in ANATOMY for complaint in rule(book))
+    expected = ("41 cells", "1601 words", "9 claims", "shows 5 lines", "is in view", "no map")
+    expected += ("no field", "no table", "no line", "how it trains", "behind", "unfolded")
+    for complaint in expected:
+        assert complaint in found, complaint
+    for cell in cells:
+        cell.metadata["jupyter"] = {"source_hidden": True}
+    assert not [*plots_are_folded(book), *guards_are_folded(book)]
+    assert "9 claims" not in "".join(short(book))
