@@ -216,7 +216,7 @@ CENTRE, CENTRE_WEIGHT = np.array([0.0, 6.0]), 0.1  # of class 0; the λ of cente
 SCALE = 8.0  # as long as embeddings are where the plane ends: there s and |x| mean the same
 
 REACH = 9.8  # how far the plane is drawn
-RINGS = {2.5: 10, 4.5: 20, 6.5: 30, 8.5: 40}  # radius → how many embeddings lie there
+RINGS = {3.4: 15, 5.1: 20, 6.8: 30, 8.5: 40}  # radius → how many embeddings lie there
 FIELD_POINTS = np.array(
     [
         (radius * np.cos(angle), radius * np.sin(angle))
@@ -224,7 +224,7 @@ FIELD_POINTS = np.array(
         for angle in np.radians(90 + 360 * np.arange(count) / count)
     ]
 )
-ARROW = 0.8  # how long a push of 1 is drawn
+ARROW = 0.75  # how long a push of 1 is drawn
 
 
 @dataclasses.dataclass(frozen=True)

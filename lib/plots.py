@@ -182,18 +182,22 @@ def plot_unit_circle(ax, embeddings, labels, weights=None):
     angles = np.arctan2(y, x)
     grid = np.linspace(-np.pi, np.pi, 1441)
     densities = {c: circular_density(angles[labels == c], grid) for c in np.unique(labels)}
-    scale = 0.75 / max(density.max() for density in densities.values())
+    scale, peaks = 0.75 / max(density.max() for density in densities.values()), {}
     for label, density in densities.items():
         radius, color = 1 + scale * density, COLORS[label]
         ax.fill(radius * np.cos(grid), radius * np.sin(grid), color=color, alpha=0.55, lw=0)
         ax.plot(radius * np.cos(grid), radius * np.sin(grid), color=EDGES[label], lw=0.8)
-        peak = grid[density.argmax()]
-        _write_digit(ax, 1.12 + scale * density.max(), peak, label)
+        peaks[label] = grid[density.argmax()], 1.12 + scale * density.max()
+    for names, angle, radius in _joined(peaks):
+        _write_digit(ax, radius, angle, names)
     ax.fill(np.cos(grid), np.sin(grid), color="white", zorder=2)
     ax.plot(np.cos(grid), np.sin(grid), color=INK, lw=0.8, zorder=3)
+    tips = {}
     for label, direction in enumerate(_directions(weights, 2)):
         _draw_arrow(ax, 0.97 * direction, COLORS[label])
-        _write_digit(ax, 0.62, np.arctan2(direction[1], direction[0]), label, size=9)
+        tips[label] = np.arctan2(direction[1], direction[0]), 0.62
+    for names, angle, radius in _joined(tips):
+        _write_digit(ax, radius, angle, names, size=9)
     ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title="directions on the unit circle")
     ax.set(xlabel=r"$x_1/\|x\|$", ylabel=r"$x_2/\|x\|$", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     return ax
@@ -840,6 +844,22 @@ def circular_density(angles, grid, concentration=400.0):
     inputs.number_between(concentration, "concentration", 0, math.inf)
     kernel = np.exp(concentration * (np.cos(grid[:, None] - angles) - 1))
     return kernel.mean(axis=1) * np.sqrt(concentration / (2 * np.pi))
+
+
+def _joined(places, apart=0.16):
+    """Labels at (angle, radius); of those less than `apart` radians from the next, one for all.
+
+    Yields (text, angle, radius), the largest radius of what is joined.
+    """
+    groups = []
+    for label, (angle, radius) in sorted(places.items(), key=lambda place: place[1][0]):
+        if groups and angle - groups[-1][-1][1] < apart:
+            groups[-1].append((label, angle, radius))
+        else:
+            groups.append([(label, angle, radius)])
+    for group in groups:
+        labels, angles, radii = zip(*group, strict=True)
+        yield " ".join(map(str, sorted(labels))), np.mean(angles), max(radii)
 
 
 def _write_digit(ax, radius, angle, label, size=11):
