@@ -113,8 +113,8 @@ def test_the_readme_states_the_time_of_all_lessons():
     text = read(ROOT / "README.md")
     rows = re.findall(r"\| (\d+) min \| (\d+) s \|", text)
     minutes, seconds = (sum(map(int, column)) for column in zip(*rows, strict=True))
-    assert "takes** six hours to read, seven minutes to compute" in text
-    assert 5.75 * 60 <= minutes < 6.25 * 60
+    assert "takes** five hours to read, seven minutes to compute" in text
+    assert 4.75 * 60 <= minutes < 5.25 * 60
     assert 6 * 60 < seconds <= 7.5 * 60
 
 
