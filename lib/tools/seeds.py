@@ -1,6 +1,6 @@
 """Run lessons with other seeds than theirs, and list the claims that do not hold then.
 
-    python -m lib.tools.seeds [--lessons NOTEBOOK ...] SEED [SEED ...]
+    python -m lib.tools.seeds SEED [SEED ...] [--lessons NOTEBOOK ...]
 
 A lesson says `set_seed(0)` and claims what it measures. With each of these seeds it is run once, in
 a copy in which a claim that does not hold is noted and does not stop. Nothing is stored.
