@@ -23,7 +23,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS, README = ROOT / "notebooks", ROOT / "README.md"
 
-MAX_BYTES = 500_000
+MAX_BYTES = 520_000
 MAX_OUTPUT_LINES = 60
 MIN_ALT = 10  # characters
 OPENING = ("what you will do", "what you will learn", "what you need")
