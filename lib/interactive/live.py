@@ -243,9 +243,9 @@ class Playback(Panel):
             for name, (ax, color, line, label) in looks.items()
         }
         self.cursors = [ax.axvline(0, color=INK, lw=0.8, ls=":") for ax in (shares, angles)]
-        shares.set(ylim=(-0.03, 1.03), yticks=(0, 0.5, 1), ylabel="share")
-        angles.set(ylim=(0, 92), yticks=(0, 30, 60, 90), xlabel="epochs", ylabel="angle (degrees)")
-        shares.legend(fontsize=9, loc="center right")
+        shares.set(ylim=(-0.05, 2.3), yticks=(0, 0.5, 1), ylabel="share")  # legend above 1
+        angles.set(ylim=(0, 150), yticks=(0, 30, 60, 90), xlabel="epochs", ylabel="angle (degrees)")
+        shares.legend(fontsize=9, loc="upper right")
         angles.legend(fontsize=9, loc="upper right")
         self.curve_axes = shares, angles
         self.reach(epochs)
