@@ -208,7 +208,7 @@ def frame_of(fig):
     return Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
 
 
-def write_animation(frames, durations, path, colours=64):
+def write_animation(frames, durations, path, colours=128):
     """Write images as a GIF with one palette for all, each shown for so many milliseconds."""
     sheet = np.concatenate([np.asarray(frame) for frame in frames])
     palette = Image.fromarray(sheet).quantize(
