@@ -13,6 +13,7 @@
 ## make results  train the recorded runs                  FULL=1      on all of MNIST
 ## make data     fetch all of MNIST to data/
 ## make seeds    list the claims that fail with them    SEEDS="11 12" NB=notebooks/01_softmax.ipynb
+## make distributed  train by several processes           PROCESSES=4
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
@@ -32,6 +33,7 @@ PROJECTOR ?=
 NB ?=
 FULL ?=
 SEEDS ?= 11 12 13
+PROCESSES ?= 2
 OFFLINE ?=
 UPGRADE ?=
 DIR ?=
@@ -60,7 +62,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .NOTPARALLEL:
-.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data seeds bench versions slides grade bundle lint lock clean
+.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data seeds distributed bench versions slides grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -125,6 +127,10 @@ data: environment
 
 seeds: environment
 	@$(PY) -m lib.tools.seeds $(SEEDS) $(if $(NB),--lessons $(NB))
+
+# By JAX, which the tests bring along.
+distributed: environment-tests
+	@$(PY) -m lib.distributed $(PROCESSES)
 
 # On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
 bench: environment

@@ -1,0 +1,54 @@
+"""`python -m lib.distributed PROCESSES`: train, and say what came out."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..files import Problem
+from .launcher import ROOT, train
+from .task import Task
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="make distributed", description=__doc__)
+    parser.add_argument("processes", type=int)
+    parser.add_argument("--steps", type=int, default=Task.steps)
+    parser.add_argument("--people", type=int, default=Task.people)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "distributed")
+    asked = parser.parse_args(arguments)
+    try:
+        task = Task(people=asked.people, steps=asked.steps)
+        run, seen = train(task, asked.processes, asked.folder, collectives=True)
+    except (Problem, ValueError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    report(run, seen)
+    return 0
+
+
+def report(run, seen):
+    """Print loss, time, what each process holds, what travels, and what strangers are worth."""
+    from .. import evaluation, faces
+
+    first, task = seen[0], run.task
+    if first["started_at"]:
+        print(f"went on from the checkpoint of step {first['started_at']}")
+    for part, loss in enumerate(first["loss"], first["started_at"] // task.every + 1):
+        print(f"step {part * task.every:5}: loss {loss:.4f}")
+    if first["seconds_a_step"]:
+        print(f"{1000 * first['seconds_a_step']:.0f} ms a step, the median")
+    held = ", ".join(f"process {one['process']} {one['held']}" for one in seen)
+    print(f"class weights {first['kernel']}: {held}")
+    sent = {}
+    for operation, _, size in first["collectives"]:
+        sent[operation] = sent.get(operation, 0) + size
+    for operation, size in sent.items():
+        print(f"{operation} in a step: results of {size / 1000:,.1f} kB")
+    unseen = faces.people("test", 500, 10)
+    embeddings = evaluation.embed(run.backbone(), unseen.images)
+    tar = evaluation.open_set_scores(embeddings, unseen.labels)["tar_1e-3"]
+    print(f"TAR at FAR 0.001 of 500 people never seen: {tar:.3f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
