@@ -177,26 +177,30 @@ def every_image(divisor, in_place=False):
     return update
 
 
-def cosface(handicap=lambda m, s: s * m, scale=lambda s: s, everywhere=False, reduce=np.asarray):
+def cosface(handicap=lambda m, s: s * m, scale=lambda s: s, everywhere=False, reduce=np.asarray,
+            of=lambda margins, labels: margins[labels]):  # fmt: skip
     """The loss of lesson 05 with one thing wrong with it."""
 
-    def loss(labels, cosines, m, s):
+    def loss(labels, cosines, margins, s):
         rows = np.arange(len(labels))
         logits = scale(s) * cosines
-        logits[slice(None) if everywhere else (rows, labels)] -= handicap(m, s)
+        if everywhere:
+            logits -= handicap(margins, s)
+        else:
+            logits[rows, labels] -= handicap(of(margins, labels), s)
         return reduce(np.logaddexp.reduce(logits, axis=1) - logits[rows, labels])
 
     return loss
 
 
-def cosface_on_the_others(labels, cosines, m, s):
-    logits = s * cosines - s * m
-    logits[np.arange(len(labels)), labels] += s * m
+def cosface_on_the_others(labels, cosines, margins, s):
+    logits = s * cosines - s * margins[labels][:, None]
+    logits[np.arange(len(labels)), labels] += s * margins[labels]
     return -log_softmax(logits)[np.arange(len(labels)), labels]
 
 
-def cosface_in_place(labels, cosines, m, s):
-    cosines[np.arange(len(labels)), labels] -= m
+def cosface_in_place(labels, cosines, margins, s):
+    cosines[np.arange(len(labels)), labels] -= margins[labels]
     return -log_softmax(s * cosines)[np.arange(len(labels)), labels]
 
 
@@ -464,7 +468,9 @@ WRONG_ANSWERS = {
         ("simplex", 0.134, 0.134),
     ],
     "05 loss_function": [
-        ("taken off every class", cosface(everywhere=True)),
+        ("off every class", cosface(everywhere=True)),
+        ("not to image 0", cosface(of=lambda margins, labels: margins)),
+        ("no margin in it", cosface(handicap=lambda m, s: 0 * m)),
         ("after the scale", cosface(handicap=lambda m, s: m)),
         ("a bonus", cosface(handicap=lambda m, s: -s * m)),
         ("a bonus", cosface_on_the_others),

@@ -29,21 +29,23 @@ def largest_margins(on_circle, with_room):
     return "right: 0.134 on the circle, 1.09 with room for a simplex, eight times as much."
 
 
-@self_check("5.2 write the loss")
+@self_check("5.2 a margin for each class")
 def loss_function(cosface_loss):
-    labels = np.array([0, 1, 2])
+    labels = np.array([2, 0, 1])
     cosines = np.array([[0.9, 0.85, -0.3], [0.2, 0.5, 0.1], [0.4, 0.7, 0.2]])
-    m, s = 0.1, 16.0
+    margins, s = np.array([0.05, 0.1, 0.3]), 16.0
     given = cosines.copy()
-    losses = require_shape(cosface_loss(labels, given, m, s), (3,))
+    losses = require_shape(cosface_loss(labels, given, margins, s), (3,))
     if not np.array_equal(given, cosines):
         raise Hint("your function changed the caller's cosines: take a copy, or s * cosines first.")
+    m = margins[labels]
     expected = _loss(labels, cosines, s * m, s)
     if np.allclose(losses, _loss(labels, cosines, 0, s)):
-        raise Hint(
-            "the margin makes no difference: taken off every class it cancels. Only the label's "
-            "logit gets it."
-        )
+        raise Hint("there is no margin in it.")
+    if np.allclose(losses, _loss(labels, cosines - margins, 0, s)):
+        raise Hint("it is taken off every class: only the label's logit gets its margin.")
+    if np.allclose(losses, _loss(labels, cosines, s * margins, s)):
+        raise Hint("margins[0] belongs to class 0, not to image 0: margins[labels].")
     if np.allclose(losses, _loss(labels, cosines, m, s)):
         raise Hint("the margin is subtracted from the logit, after the scale: s·(cos θ − m).")
     if np.allclose(losses, _loss(labels, cosines, -s * m, s)):
@@ -52,7 +54,7 @@ def loss_function(cosface_loss):
         raise Hint("nothing is multiplied by s.")
     if not np.allclose(losses, expected):
         raise Hint(f"the losses should be {np.round(expected, 3)}, yours: {np.round(losses, 3)}.")
-    return "right: one entry changed, and no trigonometry."
+    return "right: each image meets the margin of its own class."
 
 
 @self_check("5.3 a scale for a margin")
