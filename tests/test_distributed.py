@@ -13,6 +13,10 @@ import pytest
 
 TASK = distributed.Task(people=24, images=4, steps=12, batch=16, dim=16, every=4)
 
+starts_processes = pytest.mark.skipif(
+    sys.platform == "win32", reason="no such signals, and not tried with JAX's processes"
+)
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
@@ -23,6 +27,7 @@ def undisturbed(tmp_path_factory):
     }
 
 
+@starts_processes
 def test_two_processes_train_what_one_does(undisturbed):
     (one, (alone,)), (two, several) = undisturbed[1], undisturbed[2]
     assert len(alone["loss"]) == 3
@@ -44,6 +49,7 @@ def worker_backbone():
     return build_backbone(TASK.dim)
 
 
+@starts_processes
 def test_each_process_holds_its_part_of_the_classes_and_none_travels(undisturbed):
     _, (first, second) = undisturbed[2]
     assert (first["kernel"], first["held"], second["held"]) == ([16, 24], [16, 12], [16, 12])
@@ -76,7 +82,7 @@ def wait_for(condition, seconds=300):
     raise AssertionError("it took too long")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@starts_processes
 def test_a_run_that_loses_a_process_says_which_and_goes_on_to_the_same_end(undisturbed, tmp_path):
     run = distributed.Run(TASK, 2, tmp_path)
     checkpoints = tmp_path / "checkpoints"
@@ -91,7 +97,7 @@ def test_a_run_that_loses_a_process_says_which_and_goes_on_to_the_same_end(undis
         assert mine["loss"] == theirs["loss"][-len(mine["loss"]) :]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@starts_processes
 def test_a_process_that_does_not_answer_ends_the_run(tmp_path):
     run = distributed.Run(TASK, 2, tmp_path, patience=10)
     wait_for(lambda: all((tmp_path / f"beat_{number}").exists() for number in (0, 1)))
