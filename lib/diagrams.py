@@ -316,6 +316,13 @@ def draw_field(ax, loss, key=True, color=None):
     if key:
         ax.quiverkey(arrows, -0.93 * REACH, -0.93 * REACH, 2, "2", coordinates="data", color=INK,
                      labelpos="N", labelsep=0.04, fontproperties={"size": 10})  # fmt: skip
+    draw_frame(ax, loss)
+    ax.set_title(loss if isinstance(loss, str) else getattr(loss, "name", "center loss"))
+    return ax
+
+
+def draw_frame(ax, loss):
+    """Draw what no setting of a loss moves: the class weights, the centre if it has one."""
     for label, way in enumerate(WEIGHTS.T):
         own = label == 0
         look = {"arrowstyle": "-|>", "color": INK if own else "0.6", "lw": 2, "shrinkA": 0,
@@ -326,8 +333,6 @@ def draw_field(ax, loss, key=True, color=None):
         ax.plot(*CENTRE, "X", color="white", mec=INK, ms=9, zorder=6)
     ends = -REACH - 1.1, REACH + 1.1
     ax.set(xlim=ends, ylim=ends, aspect="equal", xticks=(), yticks=())
-    ax.set_title(loss if isinstance(loss, str) else getattr(loss, "name", "center loss"))
-    return ax
 
 
 def draw_arrows(ax, points, pushes, color):

@@ -403,11 +403,10 @@ def short(book):
 
 def plots_are_folded(book):
     for cell in book.code:
-        if "plots.show(" in cell.source and cell.source.count("\n") >= 4 and not is_folded(cell):
-            start = cell.source.index("plots.show(")
-            drawn = cell.source[:start].count("\n")
-            if drawn > 4:
-                yield f"cell {cell.id} shows {drawn} lines that draw: fold it (source_hidden)"
+        before, shows, _ = cell.source.partition("plots.show(")
+        drawn = before.count("\n")
+        if shows and drawn > 4 and not is_folded(cell):
+            yield f"cell {cell.id} shows {drawn} lines that draw: fold it (source_hidden)"
 
 
 def guards_are_folded(book):

@@ -55,19 +55,18 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         asked = {**vars(self.task), "processes": processes}
         marker = self.folder / "asked.json"
-        if not marker.exists() or json.loads(marker.read_text()) != asked:
+        another = not marker.exists() or json.loads(marker.read_text()) != asked
+        if another:
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         for pattern in ("beat_*", "process_*.json", "backbone.npz"):
             for path in self.folder.glob(pattern):
                 path.unlink()
         self.task.write(self.folder / "task.json")
-        write_atomically(marker, json.dumps(asked))
-        shape = (self.task.people * self.task.images, 28, 28, 1)
-        images = self.folder / "images.npy"
-        if not images.exists() or np.load(images, mmap_mode="r").shape != shape:
+        if another:
             people = faces.people("train", self.task.people, self.task.images)
             np.save(self.folder / "labels.npy", people.labels)
-            np.save(images, people.images)
+            np.save(self.folder / "images.npy", people.images)
+        write_atomically(marker, json.dumps(asked))  # last: what it stands for is there
 
     def step(self):
         """How many steps every process has done."""

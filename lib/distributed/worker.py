@@ -26,7 +26,7 @@ SIZES = {"f32": 4, "s32": 4, "u32": 4, "s64": 8, "bf16": 2, "pred": 1}  # bytes 
 COLLECTIVES = "all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute"
 
 
-def divide(processes):
+def divide():
     """Let Keras divide what is built from here on: the batch, and the columns of the head."""
     import keras
 
@@ -136,7 +136,7 @@ def work(folder, address, processes, process, look=False):
     beat = Beat(folder / f"beat_{process}")
     if processes > 1:
         keras.distribution.initialize(address, processes, process)
-    divide(processes)
+    divide()
     model = build(task)
     images, labels = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "labels")

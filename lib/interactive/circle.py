@@ -6,14 +6,9 @@ import numpy as np
 
 from ..plots import COLORS, INK, OTHER, OWN
 from .curves import logits_on_circle, push_on_circle, softmax
-from .panel import Panel, choice, slider
+from .panel import Panel, choice, margin_slider, slider
 
 IMAGE = "the image"
-MARGINS = {
-    "m1": ("factor, no unit", 1.0, 4.0, 0.05),
-    "m2": ("radians", 0.0, 1.57, 0.01),
-    "m3": ("cosine, no unit", 0.0, 1.0, 0.01),
-}
 TURN = math.radians(40)  # how far an arrow for a push of s per radian goes around the circle
 RADIUS = 1.3  # of that arrow
 
@@ -45,9 +40,9 @@ class CirclePlayground(Panel):
         controls = {
             "s": slider("scale s", "no unit", 1, 64, scale),
             **{
-                margin: slider(margin, unit, low, high, given[margin], step)
-                for margin, (unit, low, high, step) in MARGINS.items()
-                if given[margin] is not None
+                margin: margin_slider(margin, value)
+                for margin, value in given.items()
+                if value is not None
             },
             "what": choice("what to move", options, IMAGE),
             "direction": slider("its direction", "degrees", 0, 359, round(image) % 360),
@@ -102,7 +97,7 @@ class CirclePlayground(Panel):
 
     def margins(self):
         neutral = {"m1": 1.0, "m2": 0.0, "m3": 0.0}
-        return {m: self.value(m) if m in self.controls else neutral[m] for m in MARGINS}
+        return {m: self.value(m) if m in self.controls else neutral[m] for m in neutral}
 
     def update(self):
         image = self.directions[IMAGE]

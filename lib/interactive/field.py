@@ -14,28 +14,21 @@ from ..diagrams import (
     CenterPull,
     draw_arrows,
     draw_borders,
-    draw_field,
+    draw_frame,
     loss_and_push,
     push,
 )
 from ..losses import MarginLoss
 from ..palette import INK, LOSS_COLORS
-from .panel import Panel, slider
+from .panel import Panel, margin_slider, slider
 
-M1 = ("factor, no unit", 1.0, 4.0, 2.0, 0.05)
-M2 = ("radians", 0.0, 1.57, 0.5, 0.01)
-M3 = ("cosine, no unit", 0.0, 1.0, 0.35, 0.01)
-# Each loss: which margin of `MarginLoss` stands on a slider, and how the slider is called there.
+# Each loss: which margin of `MarginLoss` stands on a slider, how it is called, where it begins.
 MARGINS = {
     "NormFace": {},
-    "SphereFace": {"m1": ("m", *M1)},
-    "CosFace": {"m3": ("m", *M3)},
-    "ArcFace": {"m2": ("m", *M2)},
-    "combined": {
-        "m1": ("m1", *M1[:3], 1.0, M1[4]),
-        "m2": ("m2", *M2[:3], 0.3, M2[4]),
-        "m3": ("m3", *M3[:3], 0.2, M3[4]),
-    },
+    "SphereFace": {"m1": ("m", 2.0)},
+    "CosFace": {"m3": ("m", 0.35)},
+    "ArcFace": {"m2": ("m", 0.5)},
+    "combined": {"m1": ("m1", 1.0), "m2": ("m2", 0.3), "m3": ("m3", 0.2)},
 }
 AROUND = np.linspace(-178.5, 178.5, 120)  # degrees from the own class weight, never on it
 NEXT_TO_IT = 0.5  # where a sample on its class weight is looked at: there is no side to push to
@@ -59,7 +52,8 @@ class FieldExplorer(Panel):
     def __init__(self, loss="ArcFace", angle=40, length=6.5, name="field"):
         self.loss = inputs.one_of(loss, "loss", FIELDS)
         controls = {
-            margin: slider(text, *more) for margin, (text, *more) in MARGINS.get(loss, {}).items()
+            margin: margin_slider(margin, value, text)
+            for margin, (text, value) in MARGINS.get(loss, {}).items()
         }
         if loss in MARGINS:
             controls["s"] = slider("scale s", "no unit", 1, 32, int(SCALE))
@@ -84,9 +78,7 @@ class FieldExplorer(Panel):
 
     def _draw(self):
         ax, strength = self.axes
-        draw_field(ax, self.loss, key=False)
-        for artist in (*ax.collections, *ax.patches):
-            artist.remove()  # what moves is drawn here, and the rest stays
+        draw_frame(ax, self.loss)
         self.borders = draw_borders(ax, self.loss, self.color)
         self.arrows = draw_arrows(ax, FIELD_POINTS, FIELD_POINTS, self.color)
         self.key = ax.quiverkey(self.arrows, -0.9 * REACH, -0.93 * REACH, 2, "2", labelpos="N",

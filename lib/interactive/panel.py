@@ -155,6 +155,19 @@ def slider(name, unit, low, high, value, step=1):
     )
 
 
+MARGINS = {  # of `lib.losses.MarginLoss`: unit, lowest, highest, step
+    "m1": ("factor, no unit", 1.0, 4.0, 0.05),
+    "m2": ("radians", 0.0, 1.57, 0.01),
+    "m3": ("cosine, no unit", 0.0, 1.0, 0.01),
+}
+
+
+def margin_slider(margin, value, name=None):
+    """A slider for one of `MARGINS`, called by its key unless it has a name."""
+    unit, low, high, step = MARGINS[margin]
+    return slider(name or margin, unit, low, high, value, step)
+
+
 def choice(name, options, value):
     """A drop-down list."""
     return widgets.Dropdown(
