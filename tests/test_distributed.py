@@ -40,6 +40,14 @@ def test_two_processes_train_what_one_does(undisturbed):
         assert np.abs(mine - twin).max() < 0.2 * np.abs(mine - before).max() + 1e-6
 
 
+@starts_processes
+def test_a_run_at_its_end_is_started_again_without_training(undisturbed):
+    run, (before,) = undisturbed[1]
+    _, (after,) = distributed.train(TASK, 1, run.folder)
+    assert (after["started_at"], after["loss"]) == (TASK.steps, [])
+    assert after["held_sha1"] == before["held_sha1"]
+
+
 def worker_backbone():
     from lib.backbones import build_backbone
 

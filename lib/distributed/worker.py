@@ -162,9 +162,12 @@ def work(folder, address, processes, process, look=False):
     watch = keras.callbacks.LambdaCallback(
         on_train_begin=now, on_epoch_end=now, on_train_batch_end=step
     )
-    epochs, first = task.steps // task.every, start // task.every
-    history = model.fit(data, steps_per_epoch=task.every, initial_epoch=first, epochs=epochs,
-                        shuffle=False, verbose=0, callbacks=[watch, saver])  # fmt: skip
+    losses = []
+    if start < task.steps:  # a run at its end is only looked at
+        epochs, first = task.steps // task.every, start // task.every
+        history = model.fit(data, steps_per_epoch=task.every, initial_epoch=first, epochs=epochs,
+                            shuffle=False, verbose=0, callbacks=[watch, saver])  # fmt: skip
+        losses = history.history["loss"]
 
     seconds = np.diff(ended)[1:] / task.every  # the first part compiles
     kernel = model.layers[-1].kernel.value
@@ -172,7 +175,7 @@ def work(folder, address, processes, process, look=False):
     seen = {
         "process": process,
         "started_at": start,
-        "loss": [float(value) for value in history.history.get("loss", [])],
+        "loss": [float(value) for value in losses],
         "seconds_a_step": statistics.median(seconds) if len(seconds) else None,
         "kernel": list(kernel.shape),
         "held": list(held.shape),
