@@ -243,6 +243,12 @@ class LabPage:
 
     # looking
 
+    def unfold(self):
+        """Open what is folded under a heading: its cells are run, but not drawn."""
+        self.page.evaluate(
+            "() => window.jupyterapp.commands.execute('notebook:expand-all-headings')"
+        )
+
     def show_cell(self, index):
         """Scroll to a cell: JupyterLab draws only what is near the screen."""
         self.page.evaluate(

@@ -71,6 +71,7 @@ def test_notebook_runs_and_its_figures_are_live(lab, path):
     complaints = lab_page.problems(cells)
     assert not complaints, "\n".join(complaints)
 
+    lab.unfold()
     for index, cell in enumerate(cells):
         count = sum(LIVE_FIGURE in output.get("data", {}) for output in cell["outputs"])
         for number in range(count):
