@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import inputs
 from .layers import checked_classes, whole_number
 from .losses import checked_margins, checked_scale
 
 # Margins exactly at their limit count as within it, whatever the rounding.
 _TOLERANCE = 1e-9
+_LARGEST_SCALE = 1e6
 
 
 @dataclass(frozen=True)
@@ -186,14 +188,91 @@ def smallest_scale(probability, num_classes, dim=None):
     if others is None or len(set(others)) == 1:
         odds = (num_classes - 1) * probability / (1 - probability)
         return (num_classes - 1) / num_classes * math.log(odds)
+    return _bisect(lambda scale: math.exp(-_loss(others, 1.0, scale)) >= probability)
+
+
+def _bisect(enough):
+    """The smallest scale that is enough, if every larger one is."""
     low, high = 0.0, 1.0
-    while math.exp(-_loss(others, 1.0, high)) < probability:
+    while not enough(high):
         high *= 2
     for _ in range(60):  # halve the interval to below any rounding
         middle = (low + high) / 2
-        reached = math.exp(-_loss(others, 1.0, middle)) >= probability
-        low, high = (low, middle) if reached else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def random_scale(probability, num_classes, dim):
+    """The scale at which classes in *random* directions reach a probability, on their class weight.
+
+    The cosine u of two random directions has a known law, and with it the mean of what another
+    class adds to the softmax's sum, E exp(s u) = 0F1(; D / 2; s^2 / 4). The scale solves
+
+        ln((C - 1) E exp(s u)) - s = ln((1 - P) / P)
+
+    With many dimensions E exp(s u) is close to exp(s^2 / 2D), so s - s^2 / 2D is close to
+    ln((C - 1) P / (1 - P)), the right side of CosFace's eq. 6. In few dimensions a few near rivals
+    make up most of the mean, and half of the classes need less.
+
+    Args:
+        probability: P, above 1 / C and below 1.
+        num_classes: C, at least 2.
+        dim: D, at least 2.
+
+    Raises:
+        ValueError: for a size or a probability outside its range.
+    """
+    smallest_scale(probability, num_classes)  # refuses what is out of range
+    whole_number("dim", dim, 2, "with one dimension there are two directions only.")
+    others = math.log(num_classes - 1)
+    goal = math.log((1 - probability) / probability)
+    return _bisect(lambda scale: others + _log_mean_exp(scale, dim) - scale <= goal)
+
+
+def scale_for(cosines, probability):
+    """The scale from which on classes have a probability, for an embedding on its class weight.
+
+    Args:
+        cosines: of each class that is asked for to all *other* classes, (asked for, others).
+        probability: P, at least 0.5 and below 1.
+
+    Returns:
+        One scale for each class asked for; infinite where another class has the same direction.
+
+    Raises:
+        ValueError: for cosines that are none, or a probability outside its range.
+    """
+    cosines = inputs.array(cosines, "cosines", ("asked for", "others"))
+    if abs(cosines).max() > 1 + 1e-5:
+        raise ValueError(f"cosines: expected -1 to 1, got {abs(cosines).max():.3g} as the largest.")
+    if not 0.5 <= probability < 1:
+        raise ValueError(f"probability must lie in [0.5, 1), got {probability}.")
+    return np.array(
+        [_scale_of(row - 1, math.log((1 - probability) / probability)) for row in cosines]
+    )
+
+
+def _scale_of(away, goal):
+    """The scale s at which ln sum exp(s away) falls to the goal; `away` is cosines less one."""
+    # It is convex: Newton's steps from below never go too far. Were all others opposite, half of
+    # the logarithm would do.
+    scale = (math.log(len(away)) - goal) / 2
+    while scale < _LARGEST_SCALE:
+        shares = np.exp(scale * away)
+        total = float(shares.sum(dtype="float64"))
+        step = (math.log(total) - goal) * total / -float(shares @ away)
+        scale += step
+        if step < 1e-4 * scale:
+            return scale
+    return math.inf
+
+
+def _log_mean_exp(scale, dim):
+    """ln E exp(scale u), u the cosine of two random directions: a series, term by term."""
+    terms = np.arange(int(2 * scale) + 50)
+    lgamma = np.vectorize(math.lgamma)
+    sizes = lgamma(terms + 1.0) + lgamma(terms + dim / 2) - math.lgamma(dim / 2)
+    return float(np.logaddexp.reduce(2 * terms * math.log(max(scale, 1e-300) / 2) - sizes))
 
 
 def arrangement(num_classes, dim, seed=0, steps=400, sharpest=40):

@@ -153,7 +153,7 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
     if on_torch:
         numbers = m1, m2, m3, scale, smoothing, _SMALLEST_SINE
         return on_torch.margin_cross_entropy(cosines, index, *numbers)
-    classes = cosines.shape[-1]
+    classes = ops.cast(_class_count(cosines), "float32")
 
     @ops.custom_gradient
     def loss_of(cosines):
@@ -443,7 +443,7 @@ def class_index(labels, logits):
     no class gets an index out of range where looking that up stops the program, and
     elsewhere 0: there the caller makes the sample's loss NaN.
     """
-    if len(logits.shape) != 2 or logits.shape[-1] is None or logits.shape[-1] < 2:
+    if len(logits.shape) != 2 or (logits.shape[-1] is not None and logits.shape[-1] < 2):
         raise ValueError(
             "Expected logits or cosines of shape (batch, classes) with at least two classes, got "
             f"{tuple(logits.shape)}."
@@ -456,9 +456,10 @@ def class_index(labels, logits):
             "Expected one class index a sample, labels of shape (batch,) or (batch, 1), got "
             f"{tuple(labels.shape)}. One-hot labels become indices by argmax(axis=-1)."
         )
-    num_classes = logits.shape[-1]
+    num_classes = _class_count(logits)
     dtype = keras.backend.standardize_dtype(labels.dtype)
-    if num_classes - 1 > _EXACT_UP_TO.get(dtype, num_classes):  # the largest label
+    # the largest label; how many classes there are is always known where a model puts them out
+    if logits.shape[-1] and num_classes - 1 > _EXACT_UP_TO.get(dtype, num_classes):
         raise ValueError(
             f"Labels came as {dtype}, which is exact up to {_EXACT_UP_TO[dtype]} only: some of "
             f"{num_classes} classes would be taken for their neighbours. Pass the labels as "
@@ -494,6 +495,11 @@ def class_index(labels, logits):
     # is what is no whole number.
     moved = ops.where(index < 0, index - num_classes, index + num_classes)
     return ops.where(valid, index, ops.where(index < num_classes, moved, index)), valid
+
+
+def _class_count(logits):
+    """Return the number of classes: a tensor where it is known only when the step runs."""
+    return ops.shape(logits)[-1]
 
 
 def _is_cosine(target):

@@ -26,7 +26,6 @@ from .losses import (
     margin_logit,
     number,
     softmax_cross_entropy,
-    values_at_hand,
 )
 
 # The iterations of SphereFace's training, for which its released annealing was made.
@@ -394,7 +393,8 @@ class PartialFCModel(_BackboneAndHead):
 
     Partial FC (An et al., CVPR 2022). The loss of a step is taken over S = ceil(share * C)
     columns: those of the classes in the batch, filled up with classes drawn at random without
-    replacement, anew in each step. Every margin loss of `lib.losses` works unchanged: it gets the
+    replacement, anew in each step. A batch with more images than that gets a column for each, so
+    that all its classes have theirs. Every margin loss of `lib.losses` works unchanged: it gets the
     S cosines, and each label as its place among the S columns. The gradient in the class weights
     is zero outside of them. With share = 1 nothing is drawn, and the step is the full one.
 
@@ -412,18 +412,20 @@ class PartialFCModel(_BackboneAndHead):
         head: a `lib.layers.CosineHead`.
         share: r, above 0 and at most 1; 0.1 in the paper.
         seed: of the draws; None takes it from `keras.utils.set_random_seed`.
+        groups: into how many runs of columns, all of one length, the classes are divided; each
+            draws its share from its own. Where the columns are divided over as many devices, none
+            leaves its device (`lib.distributed`).
 
     Compile it with a loss on cosines. Outputs cosines, shape (batch, num_classes), float32.
 
     Raises:
-        ValueError: at construction, for a share outside (0, 1] or a head of another kind; in a
-            training step outside compiled code, for a label that is no class, and for a batch with
-            more different classes than S. Compiled for a CPU by TensorFlow the latter two stop the
-            training with an error that shows `label_is_no_class` or
-            `batch_has_more_classes_than_the_share`; elsewhere the loss becomes NaN.
+        ValueError: at construction, for a share outside (0, 1], a head of another kind, or groups
+            that do not divide the classes; in a training step outside compiled code, for a label
+            that is no class. Compiled for a CPU by TensorFlow that stops the training with an error
+            that shows `label_is_no_class`; elsewhere the loss becomes NaN.
     """
 
-    def __init__(self, backbone, head, share=0.1, seed=None, **kwargs):
+    def __init__(self, backbone, head, share=0.1, seed=None, groups=1, **kwargs):
         super().__init__(backbone, head, **kwargs)
         if not isinstance(head, CosineHead):
             raise ValueError(
@@ -436,15 +438,23 @@ class PartialFCModel(_BackboneAndHead):
                 f"share is the part of the classes in a step and must lie in (0, 1], got {share}; "
                 "the paper uses 0.1. For per cent divide by 100."
             )
+        hint = "it is the number of devices that the columns are divided over."
+        self.groups = whole_number("groups", groups, 1, hint)
+        if head.num_classes % self.groups:
+            raise ValueError(
+                f"groups: {head.num_classes} classes do not divide evenly into {self.groups}; add "
+                "classes that nobody has, up to the next multiple."
+            )
         self.share = share
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     @property
     def num_sampled(self):
-        """S, the number of columns in a training step: ceil(share * num_classes), at least 2."""
+        """S, the columns in a step whose batch is no larger; at least 2, and as many a group."""
         # Rounded first, or 0.1 * 30 = 3.0000000000000004 would become 4.
-        return max(2, math.ceil(round(self.share * self.head.num_classes, 6)))
+        in_group = math.ceil(round(self.share * self.head.num_classes / self.groups, 6))
+        return max(2, in_group * self.groups)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if training and self.num_sampled < self.head.num_classes:
@@ -454,45 +464,44 @@ class PartialFCModel(_BackboneAndHead):
     def _sampled(self, embeddings, labels, cosines):
         """Return the labels' places among the drawn columns, and the cosines of these."""
         index, valid = class_index(labels, cosines)
-        columns = self._draw(index)
+        drawn = self._draw(index)  # (groups, columns of each)
+        columns = ops.reshape(drawn, (-1,))
         places = ops.searchsorted(columns, ops.where(valid, index, 0))
-        # in JAX's int32 also where floatx is bfloat16
-        places = ops.cast(ops.minimum(places, self.num_sampled - 1), "int32")
-        places = self._all_drawn(places, ops.take(columns, places) == index, valid)
-        # A label that is no class stays one, so that the loss refuses it by its value.
-        places = ops.where(valid, places, self.num_sampled)
+        # A label that is no class stays one, so that the loss refuses it by its value. Cast in
+        # JAX's int32 also where floatx is bfloat16.
+        places = ops.cast(ops.where(valid, places, ops.shape(columns)[0]), "int32")
         # In code that is compiled nobody asks for the full cosines, so they are not computed.
-        drawn = ops.take(self.head.kernel, columns, axis=1)
-        return places, times_unit_columns(unit_rows(embeddings), drawn)
+        return places, times_unit_columns(unit_rows(embeddings), self._kernel_of(drawn))
 
     def _draw(self, index):
-        """Return S different classes in ascending order, those of the batch among them."""
+        """Draw the columns of each group, those of the batch among them, in ascending order."""
+        of_group = self.head.num_classes // self.groups
         lots = keras.random.uniform((self.head.num_classes,), seed=self.seed_generator)
         with keras.name_scope("label_is_no_class"):
             # Their lots are looked up first, so that a label that is no class is refused here.
             own = ops.take(lots, index)
             # above all other lots, which are below 1
             lots = ops.scatter_update(lots, index[:, None], ops.maximum(own, 2.0))
-        _, drawn = ops.top_k(lots, self.num_sampled, sorted=False)
-        return ops.sort(ops.cast(drawn, "int32"))
+        count = max(1, self.num_sampled // self.groups)
+        if index.shape[0] is None:  # as many images as there are when it runs
+            count = ops.maximum(count, ops.minimum(ops.shape(index)[0], of_group))
+        else:
+            count = max(count, min(index.shape[0], of_group))
+        _, drawn = ops.top_k(ops.reshape(lots, (self.groups, of_group)), count, sorted=False)
+        first = of_group * ops.arange(self.groups, dtype="int32")[:, None]
+        return ops.sort(ops.cast(drawn, "int32"), axis=-1) + first
 
-    def _all_drawn(self, places, drawn, valid):
-        """Return the places, refusing a batch with more classes than there are columns."""
-        missing = ops.logical_and(valid, ops.logical_not(drawn))
-        seen = values_at_hand(missing)
-        if seen is not None and seen.any():
-            raise ValueError(
-                f"This batch has more different classes than the {self.num_sampled} columns that "
-                f"a share of {self.share:g} of {self.head.num_classes} classes gives: choose a "
-                "larger share or a smaller batch."
-            )
-        if keras.backend.backend() == "tensorflow":
-            # As in `lib.losses`: a flag that is set picks what is not there; the error shows this.
-            with keras.name_scope("batch_has_more_classes_than_the_share"):
-                count = ops.shape(places)[0]
-                rows = ops.where(missing, count, ops.arange(count, dtype="int32"))
-                places = ops.take(places, rows)
-        return ops.where(missing, self.num_sampled, places)
+    def _kernel_of(self, drawn):
+        """The columns (dim, S) of the head's kernel that were drawn (groups, S / groups)."""
+        kernel = self.head.kernel
+        if self.groups == 1:
+            return ops.take(kernel, drawn[0], axis=1)
+        # Column for column within its group: a device looks at its own columns only.
+        dim, of_group = kernel.shape[0], self.head.num_classes // self.groups
+        first = of_group * ops.arange(self.groups, dtype="int32")[:, None]
+        within = ops.broadcast_to((drawn - first)[None], (dim, *drawn.shape))
+        parts = ops.reshape(kernel, (dim, self.groups, of_group))
+        return ops.reshape(ops.take_along_axis(parts, within, axis=2), (dim, -1))
 
     def get_config(self):
         return {
@@ -501,6 +510,7 @@ class PartialFCModel(_BackboneAndHead):
             "head": keras.saving.serialize_keras_object(self.head),
             "share": self.share,
             "seed": self.seed,
+            "groups": self.groups,
         }
 
 

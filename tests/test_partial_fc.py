@@ -85,17 +85,17 @@ def test_the_loss_is_that_of_the_drawn_columns(loss, labels):
 
 
 def test_only_drawn_columns_have_a_gradient_and_the_batchs_own_always_do():
-    model = build(0.3)
+    model = build(0.4)
     counts = np.zeros(CLASSES)
     for _ in range(200):
         before = kernel_of(model)
         model.train_on_batch(X, Y)
         columns = touched(model, before)
-        assert len(columns) == 15
+        assert len(columns) == 20
         assert set(Y) <= set(columns)
         counts[columns] += 1
     others = np.delete(counts, np.unique(Y)) / 200
-    expected = (15 - DIFFERENT) / (CLASSES - DIFFERENT)
+    expected = (20 - DIFFERENT) / (CLASSES - DIFFERENT)
     # every other class has its turn: four standard deviations of 200 draws
     assert np.abs(others - expected).max() < 4 * np.sqrt(expected * (1 - expected) / 200)
 
@@ -167,14 +167,46 @@ def test_a_label_that_is_no_class_is_refused(label):
     )
 
 
-def test_a_batch_with_too_many_classes_is_refused():
-    assert_refused(
-        lambda: build(0.1).train_on_batch(X, Y),
-        named="the 5 columns.*larger share",
-        shown="batch_has_more_classes_than_the_share",
-    )
-    # five classes fit, however large the batch
-    assert np.isfinite(build(0.1).train_on_batch(X, Y[np.arange(16) % 5]))
+def test_a_batch_with_more_images_than_the_share_has_columns_takes_a_column_for_each():
+    model = build(0.1)
+    before = kernel_of(model)
+    assert model.num_sampled == 5
+    assert np.isfinite(model.train_on_batch(X, Y))
+    columns = touched(model, before)
+    assert set(Y) <= set(columns)
+    assert len(columns) == len(X)
+    model = build(0.1)  # with fewer classes than images the others are drawn
+    before = kernel_of(model)
+    model.fit(X, Y[np.arange(16) % 5], batch_size=16, verbose=0)
+    assert len(touched(model, before)) == len(X)
+
+
+@pytest.mark.parametrize("groups", [2, 5])
+def test_each_group_draws_its_share_from_its_own_columns(groups):
+    model = build(0.4, groups=groups, optimizer=keras.optimizers.SGD(1.0))
+    few, labels = X[:6], Y[:6]
+    counts, start = np.zeros(CLASSES), model.get_weights()
+    for _ in range(60):
+        model.set_weights(start)  # or far columns would soon move by less than a float can tell
+        before, embeddings = kernel_of(model), model.backbone.predict(few, verbose=0)
+        value = model.train_on_batch(few, labels)
+        columns = touched(model, before)
+        assert set(labels) <= set(columns)
+        counts_in = np.bincount(columns // (CLASSES // groups))
+        np.testing.assert_array_equal(counts_in, max(20 // groups, len(few)))
+        counts[columns] += 1
+    assert (counts > 0).all()
+    cosines = reference.cosine_head(embeddings, before[:, columns])
+    places = np.searchsorted(columns, labels)
+    rows = np.arange(len(labels))
+    logits = 16 * cosines
+    logits[rows, places] = 16 * reference.margin_logit(cosines[rows, places], 1, 0.3, 0)
+    assert value == pytest.approx(reference.cross_entropy(places, logits)[0].mean(), rel=1e-4)
+
+
+def test_groups_that_do_not_divide_the_classes_are_refused():
+    with pytest.raises(ValueError, match="50 classes do not divide evenly into 3"):
+        build(0.4, groups=3)
 
 
 def test_a_bad_embedding_is_refused():
@@ -194,7 +226,6 @@ def test_run_eagerly_the_errors_name_the_sample():
     for share, x, labels, named in (
         (0.5, X, np.append(Y[:-1], 50), r"Label 50(\.0)? of sample 15"),
         (0.5, bad, Y, "embedding of sample 3"),
-        (0.1, X, Y, "the 5 columns.*larger share"),
     ):
         model = build(share)
         model.compile("sgd", loss=ArcFaceLoss(0.3, 16), run_eagerly=True)
