@@ -1,19 +1,13 @@
-"""Very many classes: what the head costs, on paper and measured, and a step on several devices.
+"""Very many classes: what the head costs, on paper and measured.
 
 `python -m lib.many_classes` records what lesson 9 shows. It measures one training step from ten to
 a million classes, each in a process of its own, and writes data/head_cost.json: about three minutes
 and 5 GB at most. Seconds are those that the processor's cores were at work, added up, so that other
 programs disturb them little. It asks the system for the peak memory of a process, which works on
-Linux only. Then it takes the steps on several devices and writes data/distributed.json, which is
-shown where JAX is missing; that wants JAX.
-
-The devices are virtual: parts of this computer's processor that TensorFlow or JAX treats like
-cards of their own. So nothing gets faster, but everything that could go wrong between devices can
-go wrong here, too.
+Linux only. How several processes share the classes is in `lib.distributed`.
 """
 
 import argparse
-import importlib.util
 import json
 import math
 import os
@@ -22,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,23 +24,11 @@ from .files import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 COST_FILE = ROOT / "data" / "head_cost.json"
-STEPS_FILE = ROOT / "data" / "distributed.json"
 
 DIM, BATCH = 128, 128
 CLASSES = (10, 100, 1_000, 10_000, 100_000, 300_000, 1_000_000)
 SHARES = (1.0, 0.1)
 FLOAT = 4  # bytes
-
-# What the lesson asks for: the kind, the devices, and a layout key with a slip of the pen.
-STEPS = (
-    ("replicas", 2),
-    ("shards", 2),
-    ("shards", 8),
-    ("shards", 8, ".*head/weights"),
-)
-
-# Of the model on several devices. Divisible by 2, 4 and 8: each holds as many classes as any other.
-STEP_CLASSES, STEP_DIM, STEP_BATCH = 1000, 16, 64
 
 
 # --- on paper -------------------------------------------------------------------------------------
@@ -218,44 +199,29 @@ def recorded_costs(share, path=COST_FILE):
     return found
 
 
-# --- several devices ------------------------------------------------------------------------------
+# --- several copies -------------------------------------------------------------------------------
 
 
-def one_step(kind, devices, layout_key=".*head/kernel"):
-    """Take a step on several virtual devices and on one, and compare.
+def replicas_step(devices=2, classes=1000, dim=16, batch=64):
+    """Take a step of ArcFace on several virtual devices by `tf.distribute`, and on one.
 
-    Args:
-        kind: "replicas", the whole model on each device and the batch divided
-            (`tf.distribute.MirroredStrategy`); or "shards", the classes divided
-            (`keras.distribution.ModelParallel` on JAX).
-        devices: how many.
-        layout_key: for "shards", a pattern for the path of the variable that is divided.
+    `MirroredStrategy` copies the whole model to each device and divides the batch. The devices are
+    parts of this computer's processor, so nothing gets faster. They have to be set up before
+    TensorFlow has run anything, so the step has a process of its own.
 
     Returns:
         A dictionary: "difference", the largest between any two weights after the step; "moved",
         how far the step moved a weight at most; "kernel", the shape of the class weights;
-        "kernel_held" and "momentum_held", the shapes of those and of the optimizer's memory of
-        them that the first device holds.
+        "held", what the first device holds of them.
 
     Raises:
-        ModuleNotFoundError: for "shards" if JAX is not installed; the message says what to do.
         RuntimeError: if the process fails; with its last words.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    if kind == "shards":
-        if importlib.util.find_spec("jax") is None:
-            raise ModuleNotFoundError(
-                "JAX is not installed, which divides the classes (`pip install jax` brings it; "
-                "so does `make test`)."
-            )
-        environment["KERAS_BACKEND"] = "jax"
-        environment["JAX_PLATFORMS"] = "cpu"
-        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-    arguments = ["--step", kind, str(devices), layout_key]
+    asked = map(str, (devices, classes, dim, batch))
     done = subprocess.run(
-        [sys.executable, "-m", "lib.many_classes", *arguments],
+        [sys.executable, "-m", "lib.many_classes", "--step", *asked],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"},
         capture_output=True,
         text=True,
     )
@@ -264,130 +230,54 @@ def one_step(kind, devices, layout_key=".*head/kernel"):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def steps(*asked):
-    """`one_step` for each tuple of arguments, two at a time; without JAX those of the record.
-
-    Returns:
-        A list of what `one_step` returns, in the same order. Where a step could not be taken
-        because JAX is missing, a line says so and the recorded step of `STEPS` is in its place.
-    """
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(lambda arguments: _step_or_record(*arguments), asked))
-
-
-def _step_or_record(*arguments):
-    try:
-        return one_step(*arguments)
-    except ModuleNotFoundError as error:
-        print(f"{error} Shown is the recorded step on {arguments[1]} devices.")
-        recorded = json.loads(STEPS_FILE.read_text(encoding="utf-8"))
-        return recorded[" ".join(map(str, arguments))]
-
-
-def record_steps(path=STEPS_FILE):
-    """Take all steps of `STEPS` and write what they gave."""
-    found = {" ".join(map(str, arguments)): one_step(*arguments) for arguments in STEPS}
-    write_atomically(path, json.dumps(found, indent=1) + "\n")
-
-
-# --- in the process of its own --------------------------------------------------------------------
-
-
-def _trained(take_the_step):
-    """A small model with class weights, before and after one step of ArcFace with momentum."""
+def _step_here(devices, classes, dim, batch):
     import keras
     import numpy as np
+    import tensorflow as tf
 
     from .layers import CosineHead
     from .losses import ArcFaceLoss
 
-    keras.utils.set_random_seed(0)
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * devices
+    tf.config.set_logical_device_configuration(cpu, parts)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((STEP_BATCH, 32)).astype("float32")
-    y = rng.integers(0, STEP_CLASSES, STEP_BATCH)
-    backbone = keras.Sequential([keras.Input((32,)), keras.layers.Dense(STEP_DIM)], name="backbone")
-    model = keras.Sequential([backbone, CosineHead(STEP_CLASSES, name="head")])
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=ArcFaceLoss(0.3, 16))
-    before = [np.asarray(weight) for weight in model.weights]
-    if take_the_step:
-        model.fit(x, y, batch_size=STEP_BATCH, verbose=0)
-    return model, before
+    x = rng.standard_normal((batch, 32)).astype("float32")
+    y = rng.integers(0, classes, batch)
 
+    def trained():
+        keras.utils.set_random_seed(0)
+        backbone = keras.Sequential([keras.Input((32,)), keras.layers.Dense(dim)], name="backbone")
+        model = keras.Sequential([backbone, CosineHead(classes, name="head")])
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss=ArcFaceLoss(0.3, 16))
+        before = [np.array(weight) for weight in model.weights]
+        model.fit(x, y, batch_size=batch, verbose=0)
+        return model, before
 
-def _compare(several):
-    """`one_step`'s numbers, for a model that was trained on several devices."""
-    import numpy as np
-
-    alone, before = _trained(True)
+    with tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(devices)]).scope():
+        several, _ = trained()
+    alone, before = trained()
     pairs = list(zip(several.weights, alone.weights, before, strict=True))
-    kernel, momentum = several.layers[-1].kernel, _momentum_of_kernel(several)
+    kernel = several.layers[-1].kernel
     return {
         "difference": max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b, _ in pairs),
         "moved": max(float(np.abs(np.asarray(b) - c).max()) for _, b, c in pairs),
         "kernel": list(kernel.shape),
-        "kernel_held": _held(kernel),
-        "momentum_held": _held(momentum),
+        "held": list(kernel.value.values[0].shape),  # of a mirrored variable, the first copy
     }
-
-
-def _momentum_of_kernel(model):
-    return next(v for v in model.optimizer.variables if v.path.endswith("head_kernel_momentum"))
-
-
-def _held(variable):
-    """The shape of what the first device holds of a variable."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        return list(variable.value.addressable_shards[0].data.shape)
-    return list(variable.value.values[0].shape)  # of a mirrored variable, the first copy
-
-
-def _on_replicas(devices):
-    import tensorflow as tf
-
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    parts = [tf.config.LogicalDeviceConfiguration()] * devices
-    tf.config.set_logical_device_configuration(cpu, parts)
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(devices)])
-    with strategy.scope():
-        model, _ = _trained(True)
-    return model
-
-
-def _on_shards(devices, layout_key):
-    import keras
-
-    mesh = keras.distribution.DeviceMesh(
-        (1, devices), ["batch", "classes"], keras.distribution.list_devices("cpu")
-    )
-    layout = keras.distribution.LayoutMap(mesh)
-    layout[layout_key] = (None, "classes")  # (dim, classes): the columns are divided
-    parallel = keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
-    keras.distribution.set_distribution(parallel)
-    model, _ = _trained(True)
-    keras.distribution.set_distribution(None)
-    return model
-
-
-def _step_here(kind, devices, layout_key):
-    model = _on_replicas(devices) if kind == "replicas" else _on_shards(devices, layout_key)
-    return _compare(model)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cost", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs=4, type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.cost:
         print(json.dumps(_measure_here(int(asked.cost[0]), float(asked.cost[1]))))
     elif asked.step:
-        kind, devices, layout_key = asked.step
-        print(json.dumps(_step_here(kind, int(devices), layout_key)))
+        print(json.dumps(_step_here(*asked.step)))
     else:
         record_costs()
-        record_steps()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Several processes train what one does, hold parts of the classes, and survive the loss of one."""
 
+import dataclasses
 import json
 import signal
 import sys
 import time
 
 from lib import distributed
-from lib.distributed import worker
+from lib.distributed import record, traffic, worker
 
 import numpy as np
 import pytest
@@ -38,6 +39,18 @@ def test_two_processes_train_what_one_does(undisturbed):
     untrained = worker_backbone().get_weights()
     for mine, twin, before in zip(*weights, untrained, strict=True):
         assert np.abs(mine - twin).max() < 0.2 * np.abs(mine - before).max() + 1e-6
+
+
+@starts_processes
+def test_with_partial_fc_each_process_draws_from_its_own_columns(tmp_path):
+    task = dataclasses.replace(TASK, people=64, share=0.5, groups=2)
+    _, (alone,) = distributed.train(task, 1, tmp_path / "one")
+    _, several = distributed.train(task, 2, tmp_path / "two", collectives=True)
+    for seen in several:
+        assert seen["loss"] == pytest.approx(alone["loss"], rel=2e-3)
+    shapes = {shape for _, shape, _ in several[0]["collectives"]}
+    # neither class weights (dim, classes) nor logits (batch, columns of a process) travel
+    assert not {f"f32[{rows},{columns}]" for rows in (16,) for columns in (32, 64)} & shapes
 
 
 @starts_processes
@@ -160,7 +173,7 @@ def test_collectives_are_read_from_a_compiled_program():
   %p = bf16[2]{0} reduce-scatter-start(bf16[4]{0} %c)
   %fusion = f32[8,4]{1,0} fusion(%all-gather), kind=kLoop
 """
-    assert worker.read_collectives(text) == [
+    assert traffic.read_collectives(text) == [
         ("all-gather", "f32[8,4]", 128),
         ("all-reduce", "f32[8]", 32),
         ("all-reduce", "f32[]", 4),
@@ -168,7 +181,35 @@ def test_collectives_are_read_from_a_compiled_program():
     ]
 
 
+def test_what_a_process_sends_in_a_ring_is_told_apart():
+    task = distributed.Task(people=24, batch=16, dim=8, share=0.5)
+    found = [
+        ("all-gather", "f32[16,8]", 512),  # embeddings: a quarter stays
+        ("all-reduce", "f32[8,16]", 512),  # twice round
+        ("all-reduce", "f32[16]", 64),
+        ("all-gather", "f32[4,6]", 96),
+        ("reduce-scatter", "f32[5,8]", 160),  # the result is a quarter of what went round
+        ("all-reduce", "f32[]", 4),
+    ]
+    parts = traffic.sent(found, task, 4)
+    assert parts == {"embeddings": 384 + 768, "softmax": 96, "lots": 72, "backbone": 480 + 6}
+
+
 def test_a_task_is_read_as_it_was_written(tmp_path):
     TASK.write(tmp_path / "task.json")
     assert distributed.Task.read(tmp_path / "task.json") == TASK
     assert json.loads((tmp_path / "task.json").read_text())["people"] == 24
+
+
+def test_the_record_of_processes_holds_what_the_lesson_shows():
+    found = record.recorded()
+    for name, task in record.TASKS.items():
+        assert set(found[name]) == {str(count) for count in record.PROCESSES}
+        one = found[name]["1"]
+        for processes, run in found[name].items():
+            columns = task.people // int(processes)
+            assert run["held"] == [[task.dim, columns]] * int(processes)
+            assert run["loss"] == pytest.approx(one["loss"], rel=0.02)
+    assert found["lost"]["same_bits"]
+    assert 0 < found["lost"]["went_on_from"] < record.Task().steps
+    assert found["slipped"]["held"] == [found["slipped"]["kernel"]] * 2

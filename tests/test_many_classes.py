@@ -1,25 +1,11 @@
 """The memory model against the papers' numbers, recorded costs, and steps on several devices."""
 
-import importlib.util
-import json
 import math
 
 from lib import many_classes
-from lib.many_classes import (
-    STEP_CLASSES,
-    STEP_DIM,
-    fewest_devices,
-    head_memory,
-    head_traffic,
-    one_step,
-)
+from lib.many_classes import fewest_devices, head_memory, head_traffic
 
 import pytest
-
-needs_jax = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is not installed: tests/requirements.lock has it.",
-)
 
 GB = 1e9
 
@@ -102,50 +88,12 @@ def test_the_record_is_whole():
 
 
 def test_replicas_hold_everything_and_step_alike():
-    result = one_step("replicas", 2)
+    result = many_classes.replicas_step(2, classes=100, dim=8)
     assert result["difference"] < 1e-5
     assert result["moved"] > 0.01
-    assert (
-        result["kernel"]
-        == result["kernel_held"]
-        == result["momentum_held"]
-        == [STEP_DIM, STEP_CLASSES]
-    )
+    assert result["kernel"] == result["held"] == [8, 100]
 
 
-@needs_jax
-def test_shards_hold_their_part_and_step_alike():
-    result = one_step("shards", 8)
-    assert result["difference"] < 1e-5
-    assert result["moved"] > 0.01
-    assert result["kernel"] == [STEP_DIM, STEP_CLASSES]
-    assert result["kernel_held"] == result["momentum_held"] == [STEP_DIM, STEP_CLASSES // 8]
-
-
-@needs_jax
-def test_a_key_that_matches_nothing_divides_nothing():
-    result = one_step("shards", 2, ".*head/weights")
-    assert result["kernel_held"] == [STEP_DIM, STEP_CLASSES]
-
-
-@needs_jax
 def test_a_failure_in_the_process_is_told():
-    with pytest.raises(RuntimeError, match="step on 3 devices failed(.|\n)*1000"):
-        one_step("shards", 3)  # 1,000 classes cannot be divided by 3
-
-
-def test_without_jax_the_record_is_shown_and_a_line_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="pip install jax"):
-        one_step("shards", 2)
-    shown = many_classes.steps(("shards", 8), ("shards", 2))
-    assert [step["kernel_held"] for step in shown] == [[STEP_DIM, 125], [STEP_DIM, 500]]
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 2
-    assert all("JAX is not installed" in line and "recorded" in line for line in printed)
-
-
-def test_the_record_holds_what_the_lesson_asks_for():
-    recorded = json.loads(many_classes.STEPS_FILE.read_text())
-    assert set(recorded) == {" ".join(map(str, arguments)) for arguments in many_classes.STEPS}
-    assert all(step["difference"] < 1e-5 < step["moved"] for step in recorded.values())
+    with pytest.raises(RuntimeError, match="step on 2 devices failed(.|\n)*classes"):
+        many_classes.replicas_step(2, classes=1)

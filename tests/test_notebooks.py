@@ -444,7 +444,6 @@ def goes_deeper_last(book):
 
 
 ANATOMY = (short, plots_are_folded, guards_are_folded, has_its_parts, goes_deeper_last)
-REWRITTEN = [f"{number:02}" for number in range(9)]  # the last one still has the old form
 
 
 # --- all rules ------------------------------------------------------------------------------------
@@ -471,7 +470,6 @@ CASES += [
     pytest.param(path, rule, id=f"{path.name}-{rule.__name__}")
     for path in LESSON_FILES
     for rule in ANATOMY
-    if path.name[:2] in REWRITTEN
 ]
 
 

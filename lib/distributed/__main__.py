@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ..files import Problem
 from .launcher import ROOT, train
+from .record import tar
 from .task import Task
+from .traffic import sent
 
 
 def main(arguments=None):
@@ -28,8 +30,6 @@ def main(arguments=None):
 
 def report(run, seen):
     """Print loss, time, what each process holds, what travels, and what strangers are worth."""
-    from .. import evaluation, faces
-
     first, task = seen[0], run.task
     if first["started_at"]:
         print(f"went on from the checkpoint of step {first['started_at']}")
@@ -39,15 +39,11 @@ def report(run, seen):
         print(f"{1000 * first['seconds_a_step']:.0f} ms a step, the median")
     held = ", ".join(f"process {one['process']} {one['held']}" for one in seen)
     print(f"class weights {first['kernel']}: {held}")
-    sent = {}
-    for operation, _, size in first["collectives"]:
-        sent[operation] = sent.get(operation, 0) + size
-    for operation, size in sent.items():
-        print(f"{operation} in a step: results of {size / 1000:,.1f} kB")
-    unseen = faces.people("test", 500, 10)
-    embeddings = evaluation.embed(run.backbone(), unseen.images)
-    tar = evaluation.open_set_scores(embeddings, unseen.labels)["tar_1e-3"]
-    print(f"TAR at FAR 0.001 of 500 people never seen: {tar:.3f}")
+    if first["collectives"]:
+        parts = sent(first["collectives"], task, len(seen))
+        of = ", ".join(f"{size / 1000:,.1f} kB {what}" for what, size in parts.items() if size)
+        print(f"each process sends in a step: {of}")
+    print(f"TAR at FAR 0.001 of 500 people never seen: {tar(run):.3f}")
 
 
 if __name__ == "__main__":

@@ -19,17 +19,24 @@ class Task:
         dim: of the embedding.
         margin, scale: of ArcFace, the margin in radians.
         every: steps from one checkpoint to the next; the loss is reported as often.
-        seed: of weights and order.
+        share: of the classes in a step; below 1 it is Partial FC.
+        groups: of columns, each of which draws its share from its own; None for one a process, so
+            that none leaves its process.
+        layout: the pattern for the path of the variable whose columns are divided.
+        seed: of weights, order and draws.
     """
 
     people: int = 5000
     images: int = 4
     steps: int = 400
-    batch: int = 128
+    batch: int = 120
     dim: int = 64
     margin: float = 0.3
     scale: float = 10.0
     every: int = 20
+    share: float = 1.0
+    groups: int | None = None
+    layout: str = ".*head/kernel"
     seed: int = 0
 
     def check(self, processes):

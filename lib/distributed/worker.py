@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import statistics
 import threading
 import time
@@ -18,22 +17,19 @@ from pathlib import Path
 
 from ..files import write_atomically
 from .task import Task
-
-os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported, which reads it once
+from .traffic import read_collectives
 
 AXIS = "devices"
-SIZES = {"f32": 4, "s32": 4, "u32": 4, "s64": 8, "bf16": 2, "pred": 1}  # bytes of a number in XLA
-COLLECTIVES = "all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute"
 
 
-def divide():
+def divide(layout_key):
     """Let Keras divide what is built from here on: the batch, and the columns of the head."""
     import keras
 
     devices = keras.distribution.list_devices()
     mesh = keras.distribution.DeviceMesh((len(devices),), [AXIS], devices)
     layout = keras.distribution.LayoutMap(mesh)
-    layout[".*head/kernel"] = (None, AXIS)  # (dim, classes): the columns are divided
+    layout[layout_key] = (None, AXIS)  # (dim, classes): the columns are divided
     keras.distribution.set_distribution(
         keras.distribution.ModelParallel(
             layout_map=layout, batch_dim_name=AXIS, auto_shard_dataset=False
@@ -41,17 +37,21 @@ def divide():
     )
 
 
-def build(task):
+def build(task, processes=1):
     """The model, compiled, with its optimizer's memory."""
     import keras
 
     from ..backbones import build_backbone
     from ..layers import CosineHead
     from ..losses import ArcFaceLoss
+    from ..models import PartialFCModel
 
     keras.utils.set_random_seed(task.seed)
     backbone, head = build_backbone(task.dim), CosineHead(task.people, name="head")
-    model = keras.Sequential([backbone, head])
+    if task.share < 1:
+        model = PartialFCModel(backbone, head, task.share, task.seed, task.groups or processes)
+    else:
+        model = keras.Sequential([backbone, head])
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, task.steps)
     loss = ArcFaceLoss(task.margin, task.scale)
     model.compile(keras.optimizers.Adam(schedule), loss=loss)
@@ -113,19 +113,6 @@ def collectives(model, batch):
     return read_collectives(text)
 
 
-def read_collectives(text):
-    """The collective operations of a compiled program, from its text."""
-    found = []
-    for shapes, operation in re.findall(rf"= (.*?) ({COLLECTIVES})(?:-start)?\(", text):
-        for kind, shape in re.findall(r"(\w+)\[([\d,]*)\]", shapes):
-            numbers = [int(number) for number in shape.split(",") if number]
-            size = SIZES[kind]
-            for number in numbers:
-                size *= number
-            found.append((operation, f"{kind}[{shape}]", size))
-    return found
-
-
 def work(folder, address, processes, process, look=False):
     """Join, train, and write `process_N.json`; process 0 also writes the backbone's weights."""
     import keras
@@ -136,8 +123,8 @@ def work(folder, address, processes, process, look=False):
     beat = Beat(folder / f"beat_{process}")
     if processes > 1:
         keras.distribution.initialize(address, processes, process)
-    divide()
-    model = build(task)
+    divide(task.layout)
+    model = build(task, processes)
     images, labels = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "labels")
     )
@@ -213,6 +200,7 @@ def main():
     parser.add_argument("--process", type=int, default=0, help="the number of this one, from 0")
     parser.add_argument("--collectives", action="store_true", help="write what a step sends")
     asked = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported, which reads it once
     work(asked.folder.resolve(), asked.address, asked.processes, asked.process, asked.collectives)
 
 

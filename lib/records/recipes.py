@@ -73,21 +73,6 @@ def margin(
     return model
 
 
-def partial_fc(
-    data, share, loss, options, num_classes=10, embedding_dim=2, epochs=None, verbose=True
-):
-    """A margin loss with Partial FC from the first step on: a warm-up would see all classes.
-
-    Args:
-        share: of the classes in each training step; 1 is the plain cosine head.
-        loss, options: as for `margin`.
-    """
-    backbone = build_backbone(embedding_dim)
-    model = models.PartialFCModel(backbone, CosineHead(num_classes, name="head"), share)
-    training.train(model, data, getattr(losses, loss)(**options), epochs, verbose=verbose)
-    return model
-
-
 def modified_softmax(
     data,
     num_classes=10,

@@ -420,18 +420,6 @@ RUNS |= {
     for loss in ("softmax", "NormFace", "ArcFace")
 } | {"faces-arcface-few-dark": _on_faces("ArcFace", "50 of 1,000 people dark", dark=50)}
 
-# Partial FC against its own full step (share 1), without a warm-up, which would see all classes.
-RUNS |= {
-    f"faces-partial-{share}": FaceRun(
-        f"ArcFace, m 0.4, s 10, {100 * share:.0f} % of the classes in a step",
-        "partial_fc",
-        _FACES | {"share": share, "loss": "ArcFaceLoss", "options": {"margin": 0.4, "scale": 10}},
-        1000,
-        FACE_SEEDS,
-    )
-    for share in (0.15, 0.3, 1)
-}
-
 # Of these the backbone is kept, for lessons that need a trained one at once.
 KEPT_BACKBONES = ("faces-softmax-1000", "faces-arcface-1000")
 
