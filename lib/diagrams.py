@@ -204,6 +204,83 @@ def _digit():
     return data.load_digits("lesson", copies=0).x_test[DIGIT, 3:25, 3:25, 0]
 
 
+# --- a head that is divided over several devices --------------------------------------------------
+
+# The rows from the bottom up: key → (height of its middle, height). Batch and classes lie side by
+# side on the same devices; between the rows is what travels.
+DIVIDED = {
+    "images": (0.4, 0.5),
+    "backbone": (1.2, 0.6),
+    "embeddings": (2.0, 0.5),
+    "gather": (2.75, 0.36),
+    "head": (3.65, 0.62),
+    "logits": (4.45, 0.5),
+    "softmax": (5.2, 0.36),
+}
+STAYS = "#d9e3ea"  # what never leaves its device
+
+
+def draw_divided_head(ax, devices=4):
+    """Draw how a head with many classes is trained on several devices, one column for each."""
+    apart, width = 2.35, 2.0
+    parts = {
+        "images": ("images", "$B/k$", "white"),
+        "backbone": ("backbone", "a copy", "white"),
+        "embeddings": (r"$\hat{x}$", r"$B/k \times D$", "white"),
+        "head": (r"$\hat{W}$", r"$D \times C/k$: its own classes", STAYS),
+        "logits": ("logits", r"$B \times C/k$", STAYS),
+    }
+    for number in range(devices):
+        x = number * apart
+        ax.text(x, -0.18, f"device {number + 1}", ha="center", va="center", fontsize=10, color=INK)
+        for key, (symbol, word, color) in parts.items():
+            y, height = DIVIDED[key]
+            _divided_box(ax, x, y, width, height, color)
+            ax.text(x, y, f"{symbol}  {word}", ha="center", va="center", fontsize=9.5, color=INK)
+        tops = list(DIVIDED.values())
+        for (y, height), (above, height_above) in zip(tops, tops[1:], strict=False):
+            ax.annotate(
+                "",
+                (x, above - height_above / 2 - 0.02),
+                (x, y + height / 2 + 0.02),
+                arrowprops={
+                    "arrowstyle": "-|>",
+                    "color": INK,
+                    "lw": 1.2,
+                    "shrinkA": 0,
+                    "shrinkB": 0,
+                },
+            )
+    middle, across = (devices - 1) * apart / 2, (devices - 1) * apart + width
+    bars = {
+        "gather": r"all embeddings to every device, $B \times D$; in the backward pass their "
+        "gradients return",
+        "softmax": "of each image: the largest logit and the sum, two numbers",
+    }
+    for key, said in bars.items():
+        y, height = DIVIDED[key]
+        _divided_box(ax, middle, y, across, height, LIT)
+        ax.text(middle, y, said, ha="center", va="center", fontsize=10, color=INK)
+    y, _ = DIVIDED["backbone"]
+    for number in range(devices - 1):  # the copies add their gradients up
+        left = number * apart + width / 2
+        ax.annotate(
+            "",
+            (left + apart - width, y),
+            (left, y),
+            arrowprops={"arrowstyle": "<|-|>", "color": LIT, "lw": 4, "shrinkA": 0, "shrinkB": 0},
+        )
+    ax.set_xlim(-width / 2 - 0.1, across - width / 2 + 0.1)
+    ax.set_ylim(-0.4, 5.45)
+    ax.axis("off")
+
+
+def _divided_box(ax, x, y, width, height, color):
+    corner = (x - width / 2, y - height / 2)
+    style = "round,pad=0,rounding_size=0.08"
+    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec=INK, lw=1.1))
+
+
 # --- the field ------------------------------------------------------------------------------------
 
 # Five class weights of length one on the circle; the target, class 0, is at the top.

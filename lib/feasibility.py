@@ -13,7 +13,7 @@ import numpy as np
 
 from . import inputs
 from .layers import checked_classes, whole_number
-from .losses import checked_margins, checked_scale
+from .losses import checked_margins, checked_scale, number
 
 # Margins exactly at their limit count as within it, whatever the rounding.
 _TOLERANCE = 1e-9
@@ -179,6 +179,7 @@ def smallest_scale(probability, num_classes, dim=None):
         ValueError: for a size or a probability outside its range.
     """
     _check_sizes(num_classes, 1 if dim is None else dim)
+    probability = number("probability", probability)
     if not 1 / num_classes < probability < 1:
         raise ValueError(
             f"probability must lie between 1/{num_classes}, which guessing reaches, and 1, which "
@@ -226,7 +227,7 @@ def random_scale(probability, num_classes, dim):
     whole_number("dim", dim, 2, "with one dimension there are two directions only.")
     others = math.log(num_classes - 1)
     goal = math.log((1 - probability) / probability)
-    return _bisect(lambda scale: others + _log_mean_exp(scale, dim) - scale <= goal)
+    return _bisect(lambda scale: others + _log_mean_exp(scale, dim) <= goal)
 
 
 def scale_for(cosines, probability):
@@ -237,7 +238,8 @@ def scale_for(cosines, probability):
         probability: P, at least 0.5 and below 1.
 
     Returns:
-        One scale for each class asked for; infinite where another class has the same direction.
+        One scale for each class asked for; infinite where another class has the same direction, or
+        as good as the same: a scale above a million would be needed.
 
     Raises:
         ValueError: for cosines that are none, or a probability outside its range.
@@ -245,15 +247,18 @@ def scale_for(cosines, probability):
     cosines = inputs.array(cosines, "cosines", ("asked for", "others"))
     if abs(cosines).max() > 1 + 1e-5:
         raise ValueError(f"cosines: expected -1 to 1, got {abs(cosines).max():.3g} as the largest.")
+    probability = number("probability", probability)
     if not 0.5 <= probability < 1:
         raise ValueError(f"probability must lie in [0.5, 1), got {probability}.")
-    return np.array(
-        [_scale_of(row - 1, math.log((1 - probability) / probability)) for row in cosines]
-    )
+    goal = math.log((1 - probability) / probability)
+    precise = np.result_type(cosines, "float32")  # half precision has no room for small shares
+    return np.array([_scale_of(row.astype(precise).clip(-1, 1) - 1, goal) for row in cosines])
 
 
 def _scale_of(away, goal):
     """The scale s at which ln sum exp(s away) falls to the goal; `away` is cosines less one."""
+    if away.max() == 0:
+        return math.inf
     # It is convex: Newton's steps from below never go too far. Were all others opposite, half of
     # the logarithm would do.
     scale = (math.log(len(away)) - goal) / 2
@@ -262,17 +267,25 @@ def _scale_of(away, goal):
         total = float(shares.sum(dtype="float64"))
         step = (math.log(total) - goal) * total / -float(shares @ away)
         scale += step
-        if step < 1e-4 * scale:
+        if step <= 1e-4 * scale:  # both are 0 where two classes are to have one half
             return scale
     return math.inf
 
 
 def _log_mean_exp(scale, dim):
-    """ln E exp(scale u), u the cosine of two random directions: a series, term by term."""
+    """ln E exp(scale (u - 1)), u the cosine of two random directions."""
+    half = dim / 2
+    if scale > 1000:  # where the series is long: Debye's expansion of the Bessel function in it
+        order = half - 1
+        root = math.hypot(order, scale)
+        height = math.lgamma(half) + order * math.log(2 / (order + root))
+        height += order**2 / (root + scale) - math.log(2 * math.pi * root) / 2
+        return height + math.log1p((3 - 5 * (order / root) ** 2) / (24 * root))
     terms = np.arange(int(2 * scale) + 50)
     lgamma = np.vectorize(math.lgamma)
-    sizes = lgamma(terms + 1.0) + lgamma(terms + dim / 2) - math.lgamma(dim / 2)
-    return float(np.logaddexp.reduce(2 * terms * math.log(max(scale, 1e-300) / 2) - sizes))
+    sizes = lgamma(terms + 1.0) + lgamma(terms + half) - math.lgamma(half)
+    series = np.logaddexp.reduce(2 * terms * math.log(max(scale, 1e-300) / 2) - sizes)
+    return float(series) - scale
 
 
 def arrangement(num_classes, dim, seed=0, steps=400, sharpest=40):

@@ -158,6 +158,7 @@ def shares_for(num_classes):
 
 
 def _measure_here(num_classes, share):
+    step_seconds(CLASSES[0], rounds=1)  # what the imports and the first step take does not count
     before = _process_memory("VmRSS")
     seconds = step_seconds(num_classes, share, rounds=5 if num_classes > 100_000 else 15)
     return {

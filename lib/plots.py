@@ -748,6 +748,23 @@ def method_map(lesson):
     return fig
 
 
+def divided_head(devices=4):
+    """Draw how a head is trained whose classes, like the batch, are divided over several devices.
+
+    What travels is lit; what never leaves its device is blue.
+
+    Args:
+        devices: how many are drawn, 3 to 5.
+
+    Raises:
+        ValueError: for another number.
+    """
+    inputs.whole_number(devices, "devices", 3, 5)
+    fig, ax = new_figure("divided head", width=2.5 * devices, height=4.6)
+    diagrams.draw_divided_head(ax, devices)
+    return fig
+
+
 def plot_field(ax, loss):
     """Draw where a loss pushes embeddings of one class, and how strongly: −∂L/∂x, all to one scale.
 

@@ -176,6 +176,7 @@ ARGUMENTS = {
     "columns": (8, whole_number(1)),
     "concentration": (400.0, number(0)),
     "count": (2, whole_number(1)),
+    "devices": (4, whole_number(3, 5)),
     "curves": (
         {"a": ([0.1, 1.0], [0.2, 1.0])},
         dictionary(unequal=([0.1], [0.2, 1.0]), nan=([0.1], [np.nan])),

@@ -256,3 +256,26 @@ def test_lesson_7_says_little_about_the_fields():
     cells = nbformat.read(NOTEBOOKS / "07_combined_margins.ipynb", as_version=4).cells
     text = next(cell.source for cell in cells if cell.id == "fields-text")
     assert len(re.findall(r"\S+", text)) <= 60
+
+
+@pytest.mark.parametrize("devices", [3, 5])
+def test_a_divided_head_has_a_column_for_each_device_and_lights_what_travels(devices):
+    fig = plots.divided_head(devices)
+    fig.canvas.draw()
+    (ax,) = fig.axes
+    boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    lit = [box for box in boxes if to_hex(box.get_facecolor()) == diagrams.LIT]
+    assert (len(boxes), len(lit)) == (5 * devices + 2, 2)
+    extents = [box.get_window_extent() for box in boxes]
+    for text in ax.texts:
+        if text.get_text() and not text.get_text().startswith("device"):
+            room = text.get_window_extent()
+            around = [e for e in extents if e.contains(*((room.p0 + room.p1) / 2))]
+            (box,) = around
+            assert box.x0 < room.x0 < room.x1 < box.x1, text.get_text()
+
+
+@pytest.mark.parametrize("devices", [2, 6, 2.5, "four"])
+def test_a_divided_head_of_another_number_is_refused(devices):
+    with pytest.raises(ValueError, match="devices"):
+        plots.divided_head(devices)

@@ -2,14 +2,16 @@
 
 import math
 
-from lib.feasibility import arrangement, feasibility, largest_angle, smallest_scale
+from lib.feasibility import arrangement, feasibility, largest_angle
+from lib.feasibility import random_scale, scale_for, smallest_scale
 from lib.losses import MarginLoss
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
+from scipy.special import gammaln, hyp0f1, ive
 
 # --- arrangements, built here once more -----------------------------------------------------------
 
@@ -197,6 +199,232 @@ def test_margins_between_the_bounds_are_not_known_to_fit():
     assert feasibility(1500, 64, 64, m3=0.35).attainable is True
     assert feasibility(1500, 64, 64, m3=0.8).attainable is None
     assert feasibility(1500, 64, 64, m3=1.1).attainable is False
+
+
+# --- random directions, and given ones ------------------------------------------------------------
+
+
+def reference_scale(rest, probability):
+    """Where `rest`, the logarithm of what all others add to the sum, relative to the own, is low
+    enough: a root between 0 and 10**k, found in float64.
+    """
+    goal = math.log((1 - probability) / probability)
+    high = 1.0
+    while rest(high) > goal:
+        high *= 10
+    return brentq(lambda scale: rest(scale) - goal, 0, high, xtol=1e-12, rtol=1e-14)
+
+
+def reference_for(row, probability):
+    away = np.float64(row) - 1
+    return reference_scale(lambda scale: np.logaddexp.reduce(scale * away), probability)
+
+
+@pytest.mark.parametrize(
+    ("probability", "classes", "dim"),
+    [(0.9, 10, 3), (0.11, 10, 5), (0.9, 5000, 64), (0.99, 100_000, 8), (0.999, 10**6, 512)],
+)
+def test_random_scale_solves_its_equation(probability, classes, dim):
+    def rest(scale):
+        return math.log((classes - 1) * hyp0f1(dim / 2, scale**2 / 4)) - scale
+
+    expected = reference_scale(rest, probability)
+    assert random_scale(probability, classes, dim) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("probability", "classes", "dim"),
+    [(0.9, 10, 2), (0.99, 10**6, 2), (0.9, 10**6, 3), (0.9999, 10**9, 8), (0.9999, 10**9, 40)],
+)
+def test_random_scale_solves_it_where_the_scale_is_huge(probability, classes, dim):
+    """A scale of 10**15 too, where the sum itself is out of every float's reach."""
+    scale = random_scale(probability, classes, dim)
+    order = dim / 2 - 1
+    mean = gammaln(dim / 2) - order * math.log(scale / 2)
+    if scale < 1e9:
+        mean += math.log(ive(order, scale))
+    else:
+        mean -= math.log(2 * math.pi * scale) / 2  # the Bessel function's limit
+    odds = math.log((classes - 1) * probability / (1 - probability))
+    assert odds + mean == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale_share", [0.5, 1])
+@pytest.mark.parametrize(("classes", "dim"), [(1000, 32), (100, 128)])
+def test_random_directions_add_what_the_formula_says(classes, dim, scale_share):
+    probability = 0.9 if scale_share == 1 else 0.2
+    scale = random_scale(probability, classes, dim)
+    drawn = np.random.default_rng(0).standard_normal((100_000, dim))
+    terms = np.exp(scale * (drawn[:, 0] / np.linalg.norm(drawn, axis=1) - 1))
+    error = terms.std() / math.sqrt(len(terms))
+    expected = (1 - probability) / probability / (classes - 1)
+    assert error < 0.05 * expected, "too few directions to say anything"
+    assert abs(terms.mean() - expected) < 4 * error
+
+
+@pytest.mark.parametrize("classes", [10, 1000, 10**6])
+def test_with_many_dimensions_the_crowd_costs_half_the_square_over_the_dimensions(classes):
+    for dim, close in ((10**4, 1e-4), (10**6, 1e-8)):
+        scale = random_scale(0.9, classes, dim)
+        right = math.log((classes - 1) * 0.9 / 0.1)
+        assert scale - scale**2 / (2 * dim) == pytest.approx(right, rel=close)
+        assert scale > right
+
+
+def test_random_scale_grows_with_classes_and_probability_and_falls_with_dimensions():
+    by_classes = [random_scale(0.9, classes, 64) for classes in (2, 3, 10, 1000, 10**5, 10**8)]
+    by_probability = [random_scale(p, 1000, 64) for p in (0.002, 0.1, 0.5, 0.9, 0.999)]
+    by_dim = [random_scale(0.9, 1000, dim) for dim in (512, 64, 32, 16, 8, 4, 3, 2)]
+    for scales in (by_classes, by_probability, by_dim):
+        assert np.all(np.diff(scales) > 0)
+
+
+@given(st.integers(2, 10**7), st.integers(2, 2000), st.floats(0.01, 0.99))
+def test_random_directions_need_more_than_the_best_ones(classes, dim, share):
+    probability = 1 / classes + share * (1 - 1 / classes)
+    assert random_scale(probability, classes, dim) > smallest_scale(probability, classes)
+
+
+def test_half_of_the_random_classes_need_less_in_few_dimensions():
+    drawn = np.random.default_rng(0).standard_normal((1000, 4))
+    cosines = cosines_to_others(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+    assert np.median(scale_for(cosines, 0.9)) < 0.8 * random_scale(0.9, 1000, 4)
+
+
+def cosines_to_others(directions):
+    count = len(directions)
+    cosines = directions @ directions.T
+    return cosines[~np.eye(count, dtype=bool)].reshape(count, count - 1)
+
+
+PROBABILITIES = st.one_of(st.floats(0.5, 0.999), st.just(0.5), st.just(1 - 1e-12))
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 300),
+    st.floats(0, 1),
+    st.floats(1e-5, 1.0),
+    PROBABILITIES,
+)
+def test_scale_for_is_the_root(seed, others, spread, gap, probability):
+    """Crowds of every width, with a nearest neighbour at any distance."""
+    rng = np.random.default_rng(seed)
+    row = np.clip(rng.normal(rng.uniform(-1, 0.5), spread, others), -1, 0.9)
+    row[0] = 1 - gap
+    expected = reference_for(row, probability)
+    found = scale_for(row[None], probability)
+    assert found == pytest.approx([expected], rel=1e-6, abs=1e-9)
+    if gap > 1e-3:  # nearer, float32 itself moves the neighbour
+        single = scale_for(np.float32(row)[None], probability)
+        assert single == pytest.approx([expected], rel=3e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.9, 0.999999])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param([0.9999] + [-0.3] * 5000, id="one near neighbour"),
+        pytest.param([0.9999] + [-1.0] * 5000, id="one near, the others opposite"),
+        pytest.param([-1.0] * 5000, id="all opposite"),
+        pytest.param([0.0] * 5000, id="all across"),
+        pytest.param([0.9999, -1.0], id="three classes"),
+        pytest.param([0.9999], id="two classes, near"),
+        pytest.param([0.2], id="two classes"),
+        pytest.param([-1.0], id="two classes, opposite"),
+    ],
+)
+def test_scale_for_neither_overshoots_nor_stops_short(row, probability):
+    expected = reference_for(row, probability)
+    assert scale_for([row], probability) == pytest.approx([expected], rel=1e-6, abs=1e-9)
+    single = np.array([row], dtype="float32")
+    expected = reference_for(single[0], probability)  # of what is left of the cosines
+    assert scale_for(single, probability) == pytest.approx([expected], rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("count", [2, 3, 10, 200])
+def test_scale_for_a_simplex_is_that_of_cosface(count, probability):
+    found = scale_for(cosines_to_others(simplex(count)), probability)
+    expected = smallest_scale(probability, count) if probability > 1 / count else 0
+    assert found == pytest.approx(np.full(count, expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(("directions", "num_classes", "dim"), ARRANGED)
+def test_scale_for_the_best_arrangement_is_the_smallest_scale(directions, num_classes, dim):
+    expected = np.full(num_classes, smallest_scale(0.9, num_classes, dim))
+    assert scale_for(cosines_to_others(directions), 0.9) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("probability", [0.5, 0.9, 1 - 1e-12])
+@pytest.mark.parametrize("others", [[], [0.2], [1], [-1] * 50])
+def test_no_scale_is_enough_where_another_class_has_the_same_direction(others, probability, dtype):
+    for same in (1, 1 - 1e-8, 1 + 1e-6):  # rounded too
+        row = np.array([[same, *others]], dtype=dtype)
+        assert scale_for(row, probability).tolist() == [math.inf] or (
+            # of two classes each has one half, whatever the scale
+            others == [] and probability == 0.5 and same < 1
+        )
+
+
+def test_scale_for_answers_for_each_class_whatever_kind_of_number():
+    rows = [[1, 0], [-1, 0], [0, 0]]
+    expected = [math.inf, reference_for([-1, 0], 0.9), reference_for([0, 0], 0.9)]
+    assert scale_for(rows, 0.9) == pytest.approx(expected)
+    for dtype in ("float16", "int8"):  # shares of 1e-12 are nothing in half precision
+        found = scale_for(np.array([[-1] * 9], dtype), 1 - 1e-12)
+        assert found == pytest.approx([reference_for([-1] * 9, 1 - 1e-12)], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cosines", "message"),
+    [
+        ([[0.1, 2.0]], "cosines: expected -1 to 1, got 2"),
+        ([[0.1, -1.1]], "cosines: expected -1 to 1, got 1.1"),
+        ([0.1, 0.2], r"cosines: expected shape \(asked for, others\)"),
+        ([[]], r"cosines: expected shape \(asked for, others\)"),
+        ([[math.nan, 0]], "cosines: 1 of 1 are not finite"),
+        ([["a"]], "cosines: expected an array of numbers"),
+        (None, "cosines: expected an array of numbers"),
+    ],
+)
+def test_what_is_no_cosine_is_refused(cosines, message):
+    with pytest.raises(ValueError, match=message):
+        scale_for(cosines, 0.9)
+
+
+@pytest.mark.parametrize("probability", [0.49, 0, 1, 1.5, math.nan])
+def test_a_probability_below_one_half_is_not_for_scale_for(probability):
+    with pytest.raises(ValueError, match=r"probability must lie in \[0.5, 1\)"):
+        scale_for([[0.0, 0.1]], probability)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.9, 1, 8), "num_classes must be a whole number of at least 2"),
+        ((0.9, 10, 1), "dim must be a whole number of at least 2"),
+        ((0.9, 10, 2.5), "dim must be"),
+        ((0.1, 10, 8), "which guessing reaches"),
+        ((1, 10, 8), "which no scale reaches"),
+        ((math.nan, 10, 8), "probability must lie"),
+    ],
+)
+def test_what_random_scale_cannot_answer_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        random_scale(*arguments)
+
+
+@pytest.mark.parametrize("probability", [None, "0.9", [0.9, 0.8]])
+def test_a_probability_that_is_no_number_is_refused(probability):
+    for ask in (
+        lambda: scale_for([[0.0]], probability),
+        lambda: random_scale(probability, 10, 8),
+        lambda: smallest_scale(probability, 10),
+    ):
+        with pytest.raises(ValueError, match="probability must be a number"):
+            ask()
 
 
 # --- as a reader sees it --------------------------------------------------------------------------

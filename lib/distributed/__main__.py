@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ..files import Problem
-from .launcher import ROOT, train
+from .launcher import ROOT, prepare, train
 from .record import tar
 from .task import Task
 from .traffic import sent
@@ -17,9 +17,14 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, default=Task.steps)
     parser.add_argument("--people", type=int, default=Task.people)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "distributed")
+    parser.add_argument("--share", type=float, default=Task.share, help="Partial FC below 1")
+    parser.add_argument("--prepare", action="store_true", help="only write the folder")
     asked = parser.parse_args(arguments)
     try:
-        task = Task(people=asked.people, steps=asked.steps)
+        task = Task(people=asked.people, steps=asked.steps, share=asked.share)
+        if asked.prepare:
+            prepare(task, asked.processes, asked.folder)
+            return 0
         run, seen = train(task, asked.processes, asked.folder, collectives=True)
     except (Problem, ValueError) as problem:
         print(problem, file=sys.stderr)

@@ -22,6 +22,32 @@ class ProcessLost(Problem):
     """A process ended or fell silent; the text says which, and that the others were stopped."""
 
 
+def prepare(task, processes, folder):
+    """Write the task and its images to a folder, and remove what is of another one.
+
+    Args: as for `Run`. On several computers this is done once, before the processes are started.
+
+    Raises:
+        ValueError: for a task that cannot be divided evenly.
+    """
+    task.check(processes)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {**vars(task), "processes": processes}
+    marker = folder / "asked.json"
+    another = not marker.exists() or json.loads(marker.read_text()) != asked
+    if another:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    for pattern in ("beat_*", "process_*.json", "backbone.npz"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    task.write(folder / "task.json")
+    if another:
+        people = faces.people("train", task.people, task.images)
+        np.save(folder / "labels.npy", people.labels)
+        np.save(folder / "images.npy", people.images)
+    write_atomically(marker, json.dumps(asked))  # last: what it stands for is there
+
+
 class Run:
     """The processes of a training, started.
 
@@ -35,9 +61,8 @@ class Run:
     """
 
     def __init__(self, task, processes, folder, collectives=False, patience=PATIENCE):
-        task.check(processes)
         self.task, self.folder, self.patience = task, Path(folder), patience
-        self._prepare(processes)
+        prepare(task, processes, self.folder)
         address = f"127.0.0.1:{_free_port()}"
         self.started = time.time()
         self.processes = []
@@ -49,24 +74,6 @@ class Run:
                 self.processes.append(
                     subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=log, stderr=log)
                 )
-
-    def _prepare(self, processes):
-        """Write the task and its images, and remove what is of another one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        asked = {**vars(self.task), "processes": processes}
-        marker = self.folder / "asked.json"
-        another = not marker.exists() or json.loads(marker.read_text()) != asked
-        if another:
-            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-        for pattern in ("beat_*", "process_*.json", "backbone.npz"):
-            for path in self.folder.glob(pattern):
-                path.unlink()
-        self.task.write(self.folder / "task.json")
-        if another:
-            people = faces.people("train", self.task.people, self.task.images)
-            np.save(self.folder / "labels.npy", people.labels)
-            np.save(self.folder / "images.npy", people.images)
-        write_atomically(marker, json.dumps(asked))  # last: what it stands for is there
 
     def step(self):
         """How many steps every process has done."""

@@ -52,6 +52,7 @@ class Task:
                     f"{name}: {getattr(self, name)} cannot be divided evenly over {processes} "
                     f"processes; choose a multiple of {processes}."
                 )
+        inputs.number_from(self.share, "share", 1e-9, 1)
         if self.steps % self.every:
             raise ValueError(f"steps: {self.steps} is no multiple of every, {self.every}.")
 
