@@ -91,7 +91,8 @@ def test_paths_and_modules_that_are_named_exist(page):
     for name in re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]*\w", read(page)):
         assert (ROOT / name).exists() or name in MADE_LATER, name
     for name in re.findall(r"-m (lib\.[\w.]*\w)", read(page).replace("lib.tools.NAME", "")):
-        assert (ROOT / (name.replace(".", "/") + ".py")).exists(), name
+        path = ROOT / name.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
 
 
 @each_page

@@ -176,7 +176,8 @@ def main():
     parts = PATH.with_suffix("")
     if asked.join:
         files = sorted(parts.parent.glob(f"{parts.name}_*_of_*.json"))
-        _write([*_read(PATH), *(row for file in files for row in _read(file))], PATH)
+        rows = [*_read(PATH), *(row for file in files for row in _read(file))]
+        _write({_run_of(row): row for row in rows}.values(), PATH)  # each run once
     else:
         path = PATH if processes == 1 else Path(f"{parts}_{process}_of_{processes}.json")
         record(RUNS[process::processes], path)
