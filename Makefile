@@ -129,7 +129,7 @@ seeds: environment
 	@$(PY) -m lib.tools.seeds $(SEEDS) $(if $(NB),--lessons $(NB))
 
 # By JAX, which the tests bring along.
-distributed: environment-tests
+distributed: environment
 	@$(PY) -m lib.distributed $(PROCESSES)
 
 # On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
