@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -120,10 +121,33 @@ def test_a_run_that_loses_a_process_says_which_and_goes_on_to_the_same_end(undis
 
 @starts_processes
 def test_a_process_that_does_not_answer_ends_the_run(tmp_path):
-    run = distributed.Run(TASK, 2, tmp_path, patience=10)
+    run = distributed.Run(TASK, 2, tmp_path, patience=20)
     wait_for(lambda: all((tmp_path / f"beat_{number}").exists() for number in (0, 1)))
     run.processes[0].send_signal(signal.SIGSTOP)
-    assert lost(run).startswith("process 0 of 2 does not answer since 1")
+    assert lost(run).startswith("process 0 of 2 does not answer since 2")
+
+
+class Silent:
+    """A process that runs and says nothing."""
+
+    def poll(self):
+        return None
+
+
+def test_a_process_has_five_minutes_until_its_first_sign_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(distributed.launcher.subprocess, "Popen", lambda *a, **k: Silent())
+    run = distributed.Run(TASK, 2, tmp_path, patience=10)
+    for earlier, beats, lost in ((100, False, False), (301, False, True), (100, True, True)):
+        run.started = time.time() - earlier
+        if beats:
+            for number in (0, 1):
+                (tmp_path / f"beat_{number}").write_text("3")
+                os.utime(tmp_path / f"beat_{number}", (run.started, run.started))
+        if lost:
+            with pytest.raises(distributed.ProcessLost, match=f"does not answer since {earlier}"):
+                run._look()
+        else:
+            run._look()
 
 
 def test_a_checkpoint_of_another_task_is_not_gone_on_from(tmp_path, monkeypatch):

@@ -15,7 +15,8 @@ from .. import faces
 from ..files import Problem, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0  # seconds without a sign of life
+PATIENCE = 60.0  # seconds without a sign of life
+START = 300.0  # seconds until the first one, on a busy computer
 
 
 class ProcessLost(Problem):
@@ -57,7 +58,8 @@ class Run:
         folder: for the data, the checkpoints and what comes out. Checkpoints of the same task and
             as many processes are gone on from; those of another are removed.
         collectives: whether to read what the compiled step sends, which takes a second compilation.
-        patience: after how many seconds without a sign of life a process counts as lost.
+        patience: after how many seconds without a sign of life a process counts as lost, once there
+            was one; for the first there are five minutes.
     """
 
     def __init__(self, task, processes, folder, collectives=False, patience=PATIENCE):
@@ -80,12 +82,12 @@ class Run:
         return min(self._beat(number)[0] for number in range(len(self.processes)))
 
     def _beat(self, number):
-        """The step of a process, and when it was last heard of."""
+        """The step of a process, and when it was last heard of; None before the first time."""
         try:
             path = self.folder / f"beat_{number}"
             return int(path.read_text() or 0), path.stat().st_mtime
         except (FileNotFoundError, ValueError):
-            return 0, self.started
+            return 0, None
 
     def wait(self):
         """Wait for the end of all.
@@ -110,15 +112,17 @@ class Run:
         now, of = time.time(), f"of {len(self.processes)}"
         for number, process in enumerate(self.processes):
             step, heard = self._beat(number)
+            patience = START if heard is None else self.patience
+            silent = now - (heard or self.started)
             after = f"The others were stopped after step {self.step()}. Start it again: it goes on."
             if process.poll():
                 raise ProcessLost(
                     f"process {number} {of} ended with {process.returncode} after step {step}; its "
                     f"last words are in {self.folder / f'log_{number}.txt'}. {after}"
                 )
-            if process.poll() is None and now - heard > self.patience:
+            if process.poll() is None and silent > patience:
                 raise ProcessLost(
-                    f"process {number} {of} does not answer since {now - heard:.0f} seconds, after "
+                    f"process {number} {of} does not answer since {silent:.0f} seconds, after "
                     f"step {step}. {after}"
                 )
 

@@ -115,12 +115,12 @@ def collectives(model, batch):
 
 def work(folder, address, processes, process, look=False):
     """Join, train, and write `process_N.json`; process 0 also writes the backbone's weights."""
+    beat = Beat(folder / f"beat_{process}")  # before the imports, which may take a while
     import keras
     import numpy as np
 
     task = Task.read(folder / "task.json")
     task.check(processes)
-    beat = Beat(folder / f"beat_{process}")
     if processes > 1:
         keras.distribution.initialize(address, processes, process)
     divide(task.layout)
