@@ -1,8 +1,9 @@
-"""What the method is, in two drawings: the map of its steps, and the field of a loss.
+"""What the method is, in drawings: the map of its steps, a divided head, and the field of a loss.
 
 The map shows the way from an image to the loss, the same in every lesson, with what the lesson is
 about lit up. The field shows where a loss pushes an embedding: -dL/dx as an arrow at many places
-of the plane. `lib.plots` has both as pictures.
+of the plane. Between them: a head whose classes are divided over several devices. `lib.plots` has
+all of them as pictures.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import itertools
 import keras
 import numpy as np
 from keras import ops
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
 from . import data, inputs
@@ -206,79 +207,101 @@ def _digit():
 
 # --- a head that is divided over several devices --------------------------------------------------
 
-# The rows from the bottom up: key → (height of its middle, height). Batch and classes lie side by
-# side on the same devices; between the rows is what travels.
+# The rows from the bottom up: key → (height of its middle, height), in inches. Batch and classes
+# lie side by side on the same devices; in the rows that are lit something travels.
 DIVIDED = {
-    "images": (0.4, 0.5),
-    "backbone": (1.2, 0.6),
-    "embeddings": (2.0, 0.5),
-    "gather": (2.75, 0.36),
-    "head": (3.65, 0.62),
-    "logits": (4.45, 0.5),
-    "softmax": (5.2, 0.36),
+    "sums": (0.44, 0.3),
+    "images": (0.98, 0.36),
+    "backbone": (1.53, 0.38),
+    "embeddings": (2.08, 0.36),
+    "gather": (2.76, 0.6),
+    "head": (3.52, 0.56),
+    "logits": (4.17, 0.36),
+    "softmax": (4.7, 0.34),
 }
-STAYS = "#d9e3ea"  # what never leaves its device
+# What is in a column's boxes: key → lines of text.
+DIVIDED_PARTS = {
+    "images": ("images  $B/k$",),
+    "backbone": ("backbone, a copy",),
+    "embeddings": (r"embeddings  $B/k \times D$",),
+    "head": (r"$W$ of $C/k$ classes", "never travels"),
+    "logits": (r"logits  $B \times C/k$",),
+}
+# The bars across all columns: key → lines with their arrow, upwards in the forward pass.
+DIVIDED_BARS = {
+    "sums": ("▼ all-reduce: gradients of the copies of the backbone",),
+    "gather": (
+        r"▲ all-gather: all embeddings to every device, $B \times D$",
+        r"▼ back: the gradients of the embeddings, $B \times D$",
+    ),
+    "softmax": ("▲ all-reduce: maximum and sum of the softmax, 2 numbers an image",),
+}
+COLUMN, BESIDE, DIVIDED_HEIGHT = 2.2, 0.26, 4.95  # a column and the room beside it, inches
+PANEL, STAYS, BACK = "#eff1f1", "#b9d7f1", "#a31b01"  # device, what never leaves it, gradients
 
 
 def draw_divided_head(ax, devices=4):
-    """Draw how a head with many classes is trained on several devices, one column for each."""
-    apart, width = 2.35, 2.0
-    parts = {
-        "images": ("images", "$B/k$", "white"),
-        "backbone": ("backbone", "a copy", "white"),
-        "embeddings": (r"$\hat{x}$", r"$B/k \times D$", "white"),
-        "head": (r"$\hat{W}$", r"$D \times C/k$: its own classes", STAYS),
-        "logits": ("logits", r"$B \times C/k$", STAYS),
-    }
+    """Draw how a head with many classes is trained on several devices, one column for each.
+
+    The axes are `divided_width(devices)` by `DIVIDED_HEIGHT`, one unit an inch.
+    """
+    width = divided_width(devices)
     for number in range(devices):
-        x = number * apart
-        ax.text(x, -0.18, f"device {number + 1}", ha="center", va="center", fontsize=10, color=INK)
-        for key, (symbol, word, color) in parts.items():
-            y, height = DIVIDED[key]
-            _divided_box(ax, x, y, width, height, color)
-            ax.text(x, y, f"{symbol}  {word}", ha="center", va="center", fontsize=9.5, color=INK)
-        tops = list(DIVIDED.values())
-        for (y, height), (above, height_above) in zip(tops, tops[1:], strict=False):
-            ax.annotate(
-                "",
-                (x, above - height_above / 2 - 0.02),
-                (x, y + height / 2 + 0.02),
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": INK,
-                    "lw": 1.2,
-                    "shrinkA": 0,
-                    "shrinkB": 0,
-                },
-            )
-    middle, across = (devices - 1) * apart / 2, (devices - 1) * apart + width
-    bars = {
-        "gather": r"all embeddings to every device, $B \times D$; in the backward pass their "
-        "gradients return",
-        "softmax": "of each image: the largest logit and the sum, two numbers",
-    }
-    for key, said in bars.items():
-        y, height = DIVIDED[key]
-        _divided_box(ax, middle, y, across, height, LIT)
-        ax.text(middle, y, said, ha="center", va="center", fontsize=10, color=INK)
-    y, _ = DIVIDED["backbone"]
-    for number in range(devices - 1):  # the copies add their gradients up
-        left = number * apart + width / 2
-        ax.annotate(
-            "",
-            (left + apart - width, y),
-            (left, y),
-            arrowprops={"arrowstyle": "<|-|>", "color": LIT, "lw": 4, "shrinkA": 0, "shrinkB": 0},
-        )
-    ax.set_xlim(-width / 2 - 0.1, across - width / 2 + 0.1)
-    ax.set_ylim(-0.4, 5.45)
-    ax.axis("off")
+        left = BESIDE / 2 + number * (COLUMN + BESIDE)
+        _draw_device(ax, left, f"device {number + 1}")
+    for key, lines in DIVIDED_BARS.items():
+        _divided_box(ax, key, (0.04, width - 0.04), LIT, lines)
+    ax.set(xlim=(0, width), ylim=(0, DIVIDED_HEIGHT), aspect="equal")
+    ax.set_axis_off()
+    return ax
 
 
-def _divided_box(ax, x, y, width, height, color):
-    corner = (x - width / 2, y - height / 2)
-    style = "round,pad=0,rounding_size=0.08"
-    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec=INK, lw=1.1))
+def divided_width(devices):
+    """How wide the drawing of a divided head is, in inches."""
+    return devices * (COLUMN + BESIDE)
+
+
+def _draw_device(ax, left, name):
+    """A column: its boxes, upwards the arrows of the forward pass, beside them those back."""
+    ax.add_patch(Rectangle((left, 0.02), COLUMN, DIVIDED["softmax"][0], fc=PANEL, zorder=0))
+    middle, right = left + COLUMN / 2, left + COLUMN - 0.08
+    ax.text(middle, 0.15, name, fontsize=11, color=INK, ha="center", va="center_baseline")
+    for key, lines in DIVIDED_PARTS.items():
+        # beside the images there is room for the arrow from the backbone to the sums
+        span = left + 0.08, right - 0.5 * (key == "images")
+        color = STAYS if key in ("head", "logits") else "white"
+        _divided_box(ax, key, span, color, lines)
+    up, down = middle - 0.25, right - 0.25
+    for lower, upper in itertools.pairwise(list(DIVIDED)[1:]):
+        _divided_arrow(ax, up, _top(lower), _bottom(upper), INK)
+        if lower != "images":
+            _divided_arrow(ax, down, _bottom(upper), _top(lower), BACK)
+    _divided_arrow(ax, down, _bottom("backbone"), _top("sums"), BACK)
+
+
+def _top(key):
+    return DIVIDED[key][0] + DIVIDED[key][1] / 2
+
+
+def _bottom(key):
+    return DIVIDED[key][0] - DIVIDED[key][1] / 2
+
+
+def _divided_box(ax, key, span, color, lines):
+    """A box in a row with one line of text or two; what is about gradients is in their colour."""
+    (left, right), (middle, height) = span, DIVIDED[key]
+    ax.add_patch(FancyBboxPatch((left, middle - height / 2), right - left, height, fc=color, ec=INK,
+                                boxstyle="round,pad=0,rounding_size=0.08", lw=1.1))  # fmt: skip
+    places = (0,) if len(lines) == 1 else (0.125, -0.125)
+    for line, place in zip(lines, places, strict=True):
+        ax.text((left + right) / 2, middle + place, line, fontsize=12, ha="center",
+                va="center_baseline", color=BACK if line.startswith("▼") else INK)  # fmt: skip
+
+
+def _divided_arrow(ax, x, start, end, color):
+    ax.add_patch(FancyArrowPatch(path=Path([(x, start), (x, end)]), color=color, lw=1.6,
+                                 arrowstyle="-|>,head_length=4.5,head_width=2.8",
+                                 capstyle="butt", joinstyle="miter"))  # fmt: skip
 
 
 # --- the field ------------------------------------------------------------------------------------

@@ -760,7 +760,8 @@ def divided_head(devices=4):
         ValueError: for another number.
     """
     inputs.whole_number(devices, "devices", 3, 5)
-    fig, ax = new_figure("divided head", width=2.5 * devices, height=4.6)
+    width, height = diagrams.divided_width(devices), diagrams.DIVIDED_HEIGHT
+    fig, ax = new_figure("divided head", width=width, height=height)
     diagrams.draw_divided_head(ax, devices)
     return fig
 

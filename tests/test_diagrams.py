@@ -258,21 +258,49 @@ def test_lesson_7_says_little_about_the_fields():
     assert len(re.findall(r"\S+", text)) <= 60
 
 
-@pytest.mark.parametrize("devices", [3, 5])
+@pytest.mark.parametrize("devices", [3, 4, 5])
 def test_a_divided_head_has_a_column_for_each_device_and_lights_what_travels(devices):
     fig = plots.divided_head(devices)
     fig.canvas.draw()
     (ax,) = fig.axes
     boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
-    lit = [box for box in boxes if to_hex(box.get_facecolor()) == diagrams.LIT]
-    assert (len(boxes), len(lit)) == (5 * devices + 2, 2)
-    extents = [box.get_window_extent() for box in boxes]
+    colors = [to_hex(box.get_facecolor()) for box in boxes]
+    assert colors.count(diagrams.LIT) == 3
+    assert colors.count(diagrams.STAYS) == 2 * devices
+    assert colors.count("#ffffff") == 3 * devices
+    arrows = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    places = [box.get_window_extent() for box in boxes]
+    for first, second in itertools.combinations(places, 2):
+        assert not first.overlaps(second)
+    names = []
     for text in ax.texts:
-        if text.get_text() and not text.get_text().startswith("device"):
-            room = text.get_window_extent()
-            around = [e for e in extents if e.contains(*((room.p0 + room.p1) / 2))]
-            (box,) = around
-            assert box.x0 < room.x0 < room.x1 < box.x1, text.get_text()
+        assert text.get_fontsize() >= 9
+        words, room = text.get_text(), text.get_window_extent()
+        if words.startswith("device"):
+            names.append(words)
+            assert fig.bbox.y0 < room.y0
+            assert not any(room.overlaps(place) for place in places)
+        else:
+            (box,) = [place for place in places if place.overlaps(room)]
+            assert box.x0 < room.x0 < room.x1 < box.x1, words
+            assert box.y0 < room.y0 < room.y1 < box.y1, words
+        assert not any(room.overlaps(arrow.get_window_extent()) for arrow in arrows), words
+    assert names == [f"device {number + 1}" for number in range(devices)]
+
+
+def test_in_a_divided_head_gradients_go_down_to_their_sums_and_all_else_up():
+    (ax,) = plots.divided_head(4).axes
+    boxes = [patch.get_bbox() for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    ways = {diagrams.INK: 0, diagrams.BACK: 0}
+    for arrow in (patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)):
+        (x, start), (_, end) = arrow._path_original.vertices[[0, -1]]
+        color = to_hex(arrow.get_edgecolor())
+        assert (end > start) == (color == diagrams.INK)
+        ways[color] += 1
+        for y in (start, end):  # each end is on the edge of one box, and no box is between
+            assert sum(box.padded(0.01).contains(x, y) for box in boxes) == 1
+        assert not any(box.contains(x, (start + end) / 2) for box in boxes)
+    assert ways == {diagrams.INK: 4 * 6, diagrams.BACK: 4 * 6}
 
 
 @pytest.mark.parametrize("devices", [2, 6, 2.5, "four"])
