@@ -175,6 +175,24 @@ def test_what_cannot_be_divided_is_refused_before_anything_starts(task, processe
     assert not (tmp_path / "run").exists()
 
 
+def test_a_worker_refuses_another_number_than_was_prepared_for(tmp_path, monkeypatch):
+    distributed.prepare(TASK, 2, tmp_path)
+    with pytest.raises(ValueError, match="prepared for 2 processes, not for 4"):
+        worker.work(tmp_path, "127.0.0.1:1", 4, 0)
+
+
+def test_a_preparation_that_is_cut_off_is_done_again(tmp_path, monkeypatch):
+    distributed.prepare(TASK, 2, tmp_path)
+    other = dataclasses.replace(TASK, people=26)
+    with monkeypatch.context() as patch:
+        patch.setattr(distributed.launcher.faces, "people", lambda *a: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            distributed.prepare(other, 2, tmp_path)
+    distributed.prepare(TASK, 2, tmp_path)
+    assert len(np.load(tmp_path / "labels.npy")) == 24 * 4
+    assert (tmp_path / "asked.json").exists()
+
+
 def test_any_number_of_processes_sees_the_same_batches_and_one_that_goes_on_as_well():
     labels = np.arange(TASK.people * TASK.images)
     images = labels[:, None]

@@ -10,7 +10,7 @@ Every `Task.every` steps each process writes what it holds to `FOLDER/checkpoint
 a checkpoint of the same task goes on from it.
 """
 
-from .launcher import ProcessLost, Run, train
+from .launcher import ProcessLost, Run, prepare, train
 from .task import Task
 
-__all__ = ["ProcessLost", "Run", "Task", "train"]
+__all__ = ["ProcessLost", "Run", "Task", "prepare", "train"]

@@ -32,11 +32,13 @@ def prepare(task, processes, folder):
         ValueError: for a task that cannot be divided evenly.
     """
     task.check(processes)
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     asked = {**vars(task), "processes": processes}
     marker = folder / "asked.json"
     another = not marker.exists() or json.loads(marker.read_text()) != asked
     if another:
+        marker.unlink(missing_ok=True)  # first: what it stands for is not there any more
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     for pattern in ("beat_*", "process_*.json", "backbone.npz"):
         for path in folder.glob(pattern):

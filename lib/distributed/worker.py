@@ -22,11 +22,16 @@ from .traffic import read_collectives
 AXIS = "devices"
 
 
-def divide(layout_key):
+def divide(layout_key, processes):
     """Let Keras divide what is built from here on: the batch, and the columns of the head."""
     import keras
 
     devices = keras.distribution.list_devices()
+    if len(devices) != processes:
+        raise ValueError(
+            f"{processes} processes have {len(devices)} devices: each must see one of its own, by "
+            "CUDA_VISIBLE_DEVICES on GPUs."
+        )
     mesh = keras.distribution.DeviceMesh((len(devices),), [AXIS], devices)
     layout = keras.distribution.LayoutMap(mesh)
     layout[layout_key] = (None, AXIS)  # (dim, classes): the columns are divided
@@ -120,10 +125,12 @@ def work(folder, address, processes, process, look=False):
     import numpy as np
 
     task = Task.read(folder / "task.json")
-    task.check(processes)
+    prepared = json.loads((folder / "asked.json").read_text())["processes"]
+    if processes != prepared:
+        raise ValueError(f"{folder} was prepared for {prepared} processes, not for {processes}.")
     if processes > 1:
         keras.distribution.initialize(address, processes, process)
-    divide(task.layout)
+    divide(task.layout, processes)
     model = build(task, processes)
     images, labels = (
         np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "labels")
