@@ -128,11 +128,11 @@ data: environment
 seeds: environment
 	@$(PY) -m lib.tools.seeds $(SEEDS) $(if $(NB),--lessons $(NB))
 
-# By JAX, which the tests bring along.
+# By JAX, through Keras.
 distributed: environment
 	@$(PY) -m lib.distributed $(PROCESSES)
 
-# On each backend that is there: JAX where the tests have run, PyTorch after `make test-backends`.
+# On each backend that is there: PyTorch after `make test-backends`.
 bench: environment
 	@PYTHONPATH="$(TORCH)" $(PY) tests/bench.py $(if $(filter 1,$(SAVE)),--save)
 	@$(if $(filter 1,$(SAVE)),$(PY) -m lib.tools.tables)

@@ -464,44 +464,43 @@ class PartialFCModel(_BackboneAndHead):
     def _sampled(self, embeddings, labels, cosines):
         """Return the labels' places among the drawn columns, and the cosines of these."""
         index, valid = class_index(labels, cosines)
-        drawn = self._draw(index)  # (groups, columns of each)
-        columns = ops.reshape(drawn, (-1,))
+        of_group = self.head.num_classes // self.groups
+        within = self._draw(index, of_group)  # (groups, columns of each)
+        first = of_group * ops.arange(self.groups, dtype="int32")[:, None]
+        columns = ops.reshape(within + first, (-1,))
         places = ops.searchsorted(columns, ops.where(valid, index, 0))
         # A label that is no class stays one, so that the loss refuses it by its value. Cast in
         # JAX's int32 also where floatx is bfloat16.
         places = ops.cast(ops.where(valid, places, ops.shape(columns)[0]), "int32")
         # In code that is compiled nobody asks for the full cosines, so they are not computed.
-        return places, times_unit_columns(unit_rows(embeddings), self._kernel_of(drawn))
+        return places, times_unit_columns(unit_rows(embeddings), self._kernel_of(within))
 
-    def _draw(self, index):
-        """Draw the columns of each group, those of the batch among them, in ascending order."""
-        of_group = self.head.num_classes // self.groups
+    def _draw(self, index, of_group):
+        """Draw places within each group, the batch's classes among them, in ascending order."""
         lots = keras.random.uniform((self.head.num_classes,), seed=self.seed_generator)
         with keras.name_scope("label_is_no_class"):
             # Their lots are looked up first, so that a label that is no class is refused here.
             own = ops.take(lots, index)
             # above all other lots, which are below 1
             lots = ops.scatter_update(lots, index[:, None], ops.maximum(own, 2.0))
-        count = max(1, self.num_sampled // self.groups)
+        count = self.num_sampled // self.groups
         if index.shape[0] is None:  # as many images as there are when it runs
             count = ops.maximum(count, ops.minimum(ops.shape(index)[0], of_group))
         else:
             count = max(count, min(index.shape[0], of_group))
         _, drawn = ops.top_k(ops.reshape(lots, (self.groups, of_group)), count, sorted=False)
-        first = of_group * ops.arange(self.groups, dtype="int32")[:, None]
-        return ops.sort(ops.cast(drawn, "int32"), axis=-1) + first
+        return ops.sort(ops.cast(drawn, "int32"), axis=-1)
 
-    def _kernel_of(self, drawn):
-        """The columns (dim, S) of the head's kernel that were drawn (groups, S / groups)."""
+    def _kernel_of(self, within):
+        """The columns (dim, S) of the head's kernel at these places (groups, S / groups)."""
         kernel = self.head.kernel
         if self.groups == 1:
-            return ops.take(kernel, drawn[0], axis=1)
+            return ops.take(kernel, within[0], axis=1)
         # Column for column within its group: a device looks at its own columns only.
-        dim, of_group = kernel.shape[0], self.head.num_classes // self.groups
-        first = of_group * ops.arange(self.groups, dtype="int32")[:, None]
-        within = ops.broadcast_to((drawn - first)[None], (dim, *drawn.shape))
-        parts = ops.reshape(kernel, (dim, self.groups, of_group))
-        return ops.reshape(ops.take_along_axis(parts, within, axis=2), (dim, -1))
+        dim = kernel.shape[0]
+        parts = ops.reshape(kernel, (dim, self.groups, -1))
+        in_all_rows = ops.broadcast_to(within[None], (dim, *within.shape))
+        return ops.reshape(ops.take_along_axis(parts, in_all_rows, axis=2), (dim, -1))
 
     def get_config(self):
         return {

@@ -88,16 +88,16 @@ def record():
         "versions": versions,
         "task": asdict(Task()),
     }
+    seen = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, task in TASKS.items():
             result[name] = {}
             for processes in PROCESSES:
-                run, seen = train(task, processes, Path(folder) / "run", collectives=True)
-                result[name][str(processes)] = seen_of(run, seen)
+                where = Path(folder) / "run"
+                run, seen[name, processes] = train(task, processes, where, collectives=True)
+                result[name][str(processes)] = seen_of(run, seen[name, processes])
                 print(name, processes, result[name][str(processes)], flush=True)
-                if name == "all" and processes == 2:
-                    undisturbed = seen
-        lost = lose_one(TASKS["all"], 2, Path(folder) / "lost", undisturbed)
+        lost = lose_one(TASKS["all"], 2, Path(folder) / "lost", seen["all", 2])
         result |= {"lost": lost, "slipped": slip(Path(folder) / "slip")}
     write_atomically(PATH, json.dumps(result, indent=1) + "\n")
 
