@@ -8,7 +8,9 @@ is replaced:
 
 (1, 0, 0) is NormFace, (m, 0, 0) SphereFace, (1, m, 0) ArcFace and (1, 0, m) CosFace; the combined
 form is ArcFace's eq. 4 (Deng et al., CVPR 2019). Angles and the margins m1, m2 are in radians
-(m1 multiplies an angle), m3 is a difference of cosines, s is the scale.
+(m1 multiplies an angle), m3 is a difference of cosines, s is the scale. `margin_cross_entropy` is
+that formula; its margins may differ from sample to sample, and a loss that also changes the other
+classes' logits hands it how. What came after ArcFace (`lib.adaptive`) is built on it.
 
 The losses take cosines, as `lib.layers.CosineHead` outputs them, and integer labels. They compute
 in float32 whatever the precision policy is: in float16 a cosine close to 1 is 1. The angle of the
@@ -17,6 +19,7 @@ target, one number a sample, is computed in float64 where the backend has it by 
 
 import contextlib
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -117,28 +120,85 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     Returns:
         A float32 tensor of the same shape, not yet multiplied by the scale.
     """
-    return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), m1, m2, m3)[0], "float32")
+    margins = (_margin(margin) for margin in (m1, m2, m3))
+    return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), *margins)[0], "float32")
 
 
 def _margin_logit(cosine, m1, m2, m3):
-    """Return `margin_logit` in the cosine's dtype, and a function that returns its derivative."""
-    if m1 == 1.0 and m2 == 0.0:  # psi(arccos c) is c itself: no trigonometry
-        return cosine - m3, lambda: 1.0
+    """Return `margin_logit` in the cosine's dtype, and two functions that return its derivatives.
+
+    The first is the derivative in the cosine, the second the one in m2.
+    """
+    if _is_plain(m1, m2):  # psi(arccos c) is c itself: no trigonometry
+        return cosine - m3, lambda: 1.0, None
     # sin(arccos c), and at c = +-1 or beyond a number near 0 that does not depend on c. The floor
     # lies below (1 - c)(1 + c) of the float32 next to 1. At the ends themselves it keeps out the
     # derivative of the square root, which is infinite there.
     sine = ops.sqrt(ops.maximum((1.0 - cosine) * (1.0 + cosine), _SMALLEST_SINE**2))
-    angle = m1 * ops.arctan2(sine, cosine) + m2
+    # No angle is below 0: where a margin is negative, the cosine ends at its top.
+    angle = ops.maximum(m1 * ops.arctan2(sine, cosine) + m2, 0.0)
+
+    def fall():
+        """-psi'(m1 theta + m2)."""
+        return _sign(ops.floor(angle / math.pi)) * ops.sin(angle)
 
     def slope():
         """psi'(m1 theta + m2) * m1 * dtheta/dc."""
-        rise = _sign(ops.floor(angle / math.pi)) * ops.sin(angle) * m1 / sine
+        rise = fall() * m1 / sine
         return ops.cast(ops.where(sine > _SMALLEST_SINE, rise, 0.0), "float32")
 
-    return psi(angle) - m3, slope
+    return psi(angle) - m3, slope, lambda: -ops.cast(fall(), "float32")
 
 
-def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
+def _margin(value):
+    """Return a margin as a float, or as a tensor where it differs from sample to sample."""
+    return float(value) if isinstance(value, numbers.Real) else ops.cast(value, _ANGLE_DTYPE)
+
+
+def _is_plain(m1, m2):
+    """Return whether these leave the angle as it is; a margin for each sample may not."""
+    return isinstance(m1, float) and isinstance(m2, float) and m1 == 1.0 and m2 == 0.0
+
+
+def margin_cross_entropy(
+    labels, cosines, m1=1.0, m2=0.0, m3=0.0, scale=64.0, smoothing=0.0, others=None, detached=False
+):
+    """Return the cross-entropy of the margin logits, one value a sample.
+
+    What `MarginLoss` computes, for losses and models whose margins are not the same for all
+    samples, or which change the other classes' logits as well.
+
+    Args:
+        labels: class indices, shape (batch,) or (batch, 1), any integer dtype or float32.
+        cosines: shape (batch, classes).
+        m1, m2, m3: the margins, each a number or a tensor of shape (batch,); m2 in radians. Where
+            m1 * theta + m2 would be negative it counts as 0. The loss is differentiable in a tensor
+            m2; m1 and m3 are constants, so hand over what `ops.stop_gradient` returns.
+        scale: s, a number or a tensor of shape (); a constant, too.
+        smoothing: the share of the target that is spread evenly over all classes.
+        others: None, or a function of the cosines (batch, classes) and of the target's with its
+            margin (batch,). It returns what takes the place of the other classes' cosines and its
+            derivative in them, both (batch, classes); what it returns for the target is not used.
+            The gradient takes the second argument as a constant.
+        detached: whether the gradient passes the margin by, as if the target's logit were
+            s * (cos(theta) + constant): see `MarginLoss`.
+
+    Returns:
+        A float32 tensor of shape (batch,); NaN where a label or a target's cosine is none and
+        nobody can look (`MarginLoss`).
+
+    Raises:
+        ValueError: as `MarginLoss` in a call.
+    """
+    cosines = ops.cast(cosines, "float32")
+    index, is_class = class_index(labels, cosines)
+    is_cosine = _is_cosine(_pick(cosines, index))
+    margins = (_margin(margin) for margin in (m1, m2, m3))
+    loss = _margin_cross_entropy(cosines, index, *margins, scale, smoothing, others, detached)
+    return _or_nan(is_class & is_cosine, loss)
+
+
+def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing, others, detached):
     """Return the cross-entropy of the margin logits, with its gradient in closed form.
 
     With o = log sum exp of the other classes' logits, the loss is log(1 + exp(o - z_y)) and the
@@ -150,19 +210,22 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
 
     Label smoothing adds to the loss how far the target's logit is above the mean of all.
     """
-    if on_torch:
-        numbers = m1, m2, m3, scale, smoothing, _SMALLEST_SINE
-        return on_torch.margin_cross_entropy(cosines, index, *numbers)
+    if on_torch and _holds_values(cosines):
+        numbers = scale, smoothing, others, detached, _SMALLEST_SINE
+        return on_torch.margin_cross_entropy(cosines, index, m1, m2, m3, *numbers)
     classes = ops.cast(_class_count(cosines), "float32")
+    scale = ops.cast(scale, "float32")
 
     @ops.custom_gradient
-    def loss_of(cosines):
+    def loss_of(cosines, *own_margin):  # only a tensor of margins has a gradient
         target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
-        logit, slope = _margin_logit(target, m1, m2, m3)
-        own = ops.cast(scale * logit, "float32")
-        others = _with_target(scale * cosines, index, ops.full_like(own, -math.inf))
-        largest = ops.max(others, axis=-1, keepdims=True)
-        exps = ops.exp(others - largest)
+        logit, slope, of_margin = _margin_logit(target, m1, *(own_margin or (m2,)), m3)
+        logit = ops.cast(logit, "float32")
+        own = scale * logit
+        changed, steepness = others(cosines, logit) if others else (cosines, 1.0)
+        logits = _with_target(scale * changed, index, ops.full_like(own, -math.inf))
+        largest = ops.max(logits, axis=-1, keepdims=True)
+        exps = ops.exp(logits - largest)
         total = ops.sum(exps, axis=-1)
         ahead = ops.log(total) + ops.squeeze(largest, axis=-1) - own
 
@@ -175,15 +238,20 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing):
                 lifted = scale * smoothing * upstream
                 of_others = of_others - ops.expand_dims(lifted, axis=-1) / classes
                 missing = missing - lifted * (1.0 - 1.0 / classes)
-            return _with_target(of_others, index, -missing * slope())
+            of_others = of_others * steepness if others else of_others
+            of_target = -missing if detached else -missing * slope()
+            of_cosines = _with_target(of_others, index, of_target)
+            if not own_margin:
+                return of_cosines
+            return of_cosines, ops.zeros_like(missing) if detached else -missing * of_margin()
 
         value = ops.softplus(ahead)
         if smoothing:
-            away = scale * (ops.sum(cosines, axis=-1) - ops.cast(target, "float32"))
+            away = scale * (ops.sum(changed, axis=-1) - _pick(changed, index))
             value = value + smoothing * (own - (own + away) / classes)
         return value, gradient
 
-    return loss_of(cosines)
+    return loss_of(cosines) if isinstance(m2, float) else loss_of(cosines, m2)
 
 
 def _with_target(logits, index, target):
@@ -214,6 +282,10 @@ class MarginLoss(keras.losses.Loss):
         reduction: as in every Keras loss; "sum_over_batch_size" is the mean.
         name: name of the loss.
         label_smoothing: the share of the target that is spread evenly over all classes, in [0, 1).
+        straight_through: whether the gradient passes the margin by, as in insightface's code since
+            2022 and in SphereFace-R's: the loss is the same, and in its gradient the target's logit
+            is s * (cos(theta) + constant). Of a margin that adds to the angle that leaves out the
+            factor sin(theta + m2) / sin(theta), of one on the cosine it changes nothing.
 
     Call arguments:
         labels: class indices, shape (batch,) or (batch, 1), any integer dtype or float32.
@@ -239,6 +311,7 @@ class MarginLoss(keras.losses.Loss):
         reduction="sum_over_batch_size",
         name="margin_loss",
         label_smoothing=0.0,
+        straight_through=False,
     ):
         # float32 also where keras.config.floatx() is less: see the module's docstring.
         super().__init__(name=name, reduction=reduction, dtype="float32")
@@ -250,17 +323,31 @@ class MarginLoss(keras.losses.Loss):
                 "label_smoothing is a share of the target and must lie in [0, 1), got "
                 f"{label_smoothing}; 0.1 is common."
             )
+        self.straight_through = bool(straight_through)
+
+    def others(self, cosines, target):
+        """What takes the place of the other classes' cosines: `margin_cross_entropy` says more.
+
+        Here nothing does; a loss that changes them has its own.
+        """
+        return cosines, 1.0
 
     def call(self, labels, cosines):
-        cosines = ops.cast(cosines, "float32")
-        index, is_class = class_index(labels, cosines)
-        is_cosine = _is_cosine(_pick(cosines, index))
-        margins = (self.m1, self.m2, self.m3)
-        loss = _margin_cross_entropy(cosines, index, *margins, self.scale, self.label_smoothing)
-        return _or_nan(is_class & is_cosine, loss)
+        changes = type(self).others is not MarginLoss.others
+        return margin_cross_entropy(
+            labels,
+            cosines,
+            self.m1,
+            self.m2,
+            self.m3,
+            self.scale,
+            self.label_smoothing,
+            self.others if changes else None,
+            self.straight_through,
+        )
 
     def get_config(self):
-        return _config(self, "m1", "m2", "m3", "scale", "label_smoothing")
+        return _config(self, "m1", "m2", "m3", "scale", "label_smoothing", "straight_through")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -294,7 +381,7 @@ class SphereFaceLoss(MarginLoss):
     Args:
         margin: m, a factor >= 1 without a unit, whole or not.
         scale: s, > 0.
-        reduction, name, label_smoothing: as in `MarginLoss`.
+        reduction, name, label_smoothing, straight_through: as in `MarginLoss`.
     """
 
     def __init__(
@@ -304,12 +391,15 @@ class SphereFaceLoss(MarginLoss):
         reduction="sum_over_batch_size",
         name="sphereface_loss",
         label_smoothing=0.0,
+        straight_through=False,
     ):
-        super().__init__(margin, 0.0, 0.0, scale, reduction, name, label_smoothing)
+        super().__init__(
+            margin, 0.0, 0.0, scale, reduction, name, label_smoothing, straight_through
+        )
         self.margin = self.m1
 
     def get_config(self):
-        return _config(self, "margin", "scale", "label_smoothing")
+        return _config(self, "margin", "scale", "label_smoothing", "straight_through")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -346,7 +436,7 @@ class ArcFaceLoss(MarginLoss):
     Args:
         margin: m, in radians, in [0, pi/2]; 0.5 is 28.6 degrees.
         scale: s, > 0.
-        reduction, name, label_smoothing: as in `MarginLoss`.
+        reduction, name, label_smoothing, straight_through: as in `MarginLoss`.
     """
 
     def __init__(
@@ -356,12 +446,15 @@ class ArcFaceLoss(MarginLoss):
         reduction="sum_over_batch_size",
         name="arcface_loss",
         label_smoothing=0.0,
+        straight_through=False,
     ):
-        super().__init__(1.0, margin, 0.0, scale, reduction, name, label_smoothing)
+        super().__init__(
+            1.0, margin, 0.0, scale, reduction, name, label_smoothing, straight_through
+        )
         self.margin = self.m2
 
     def get_config(self):
-        return _config(self, "margin", "scale", "label_smoothing")
+        return _config(self, "margin", "scale", "label_smoothing", "straight_through")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -369,8 +462,8 @@ class CombinedMarginLoss(MarginLoss):
     """All three margins: cos(m1 * theta + m2) - m3, ArcFace (Deng et al., CVPR 2019), eq. 4.
 
     Args:
-        m1, m2, m3, scale, reduction, name, label_smoothing: as in `MarginLoss`; the margins have
-            no default.
+        m1, m2, m3, scale, reduction, name, label_smoothing, straight_through: as in `MarginLoss`;
+            the margins have no default.
     """
 
     def __init__(
@@ -382,8 +475,49 @@ class CombinedMarginLoss(MarginLoss):
         reduction="sum_over_batch_size",
         name="combined_margin_loss",
         label_smoothing=0.0,
+        straight_through=False,
     ):
-        super().__init__(m1, m2, m3, scale, reduction, name, label_smoothing)
+        super().__init__(m1, m2, m3, scale, reduction, name, label_smoothing, straight_through)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MVSoftmaxLoss(MarginLoss):
+    """Rivals that pass the target with its margin count more: MV-Softmax (Wang et al., AAAI 2020).
+
+    The logit of another class is s * ((t + 1) cos(theta_j) + t) where cos(theta_j) exceeds what
+    the margin leaves of the target's, and s * cos(theta_j) elsewhere. So the released code; its
+    earlier form (SV-Softmax) calls t + 1 what is t here. The code leaves the margin out where
+    cos(theta_y) <= 0; here it stays.
+
+    Args:
+        t: what such a rival is raised by, >= 0; with 0 the loss is that of its margin alone.
+        m2, m3: ArcFace's margin, or CosFace's.
+        scale, reduction, name, label_smoothing: as in `MarginLoss`.
+    """
+
+    def __init__(
+        self,
+        t=0.2,
+        m2=0.0,
+        m3=0.35,
+        scale=32.0,
+        reduction="sum_over_batch_size",
+        name="mv_softmax_loss",
+        label_smoothing=0.0,
+    ):
+        super().__init__(1.0, m2, m3, scale, reduction, name, label_smoothing)
+        self.t = number("t", t)
+        if not 0 <= self.t < math.inf:
+            raise ValueError(
+                f"t raises hard rivals and must be finite and >= 0, got {t}; the authors use 0.2."
+            )
+
+    def others(self, cosines, target):
+        raise_by = self.t * ops.cast(cosines > ops.expand_dims(target, axis=-1), "float32")
+        return cosines + raise_by * (cosines + 1.0), 1.0 + raise_by
+
+    def get_config(self):
+        return _config(self, "t", "m2", "m3", "scale", "label_smoothing")
 
 
 def _config(loss, *arguments):

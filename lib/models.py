@@ -39,6 +39,11 @@ class _Batch:
         self.embeddings = embeddings
         self.counted = False  # whether this batch has moved the model's state
 
+    def lengths(self):
+        """The embeddings' lengths, (batch,), float32; without a gradient at 0."""
+        squared = ops.sum(ops.square(ops.cast(self.embeddings, "float32")), axis=-1)
+        return ops.sqrt(ops.maximum(squared, 1e-24))
+
 
 # Where outputs take no attribute (on JAX): the batch, by their id, as long as they live.
 _BATCHES = {}
@@ -75,11 +80,17 @@ def _part_of_another(layer):
     return getattr(type(outer), "compute_loss", None) is keras.Model.compute_loss
 
 
-class _BackboneAndHead(keras.Model):
-    """Logits = head(backbone(inputs)), and the embeddings for `compute_loss`.
+class BackboneAndHead(keras.Model):
+    """Logits = head(backbone(inputs)), and the embeddings for `compute_loss`: the base of all here.
 
     Keras hands `compute_loss` the model's output only: the embeddings travel on it.
+
+    Args:
+        backbone: a Keras model or layer from inputs to embeddings (batch, dim).
+        head: a layer from embeddings to logits (batch, classes).
     """
+
+    arguments = ("backbone", "head")  # of the constructor, besides those of every Keras model
 
     def __init__(self, backbone, head, **kwargs):
         super().__init__(**kwargs)
@@ -113,8 +124,12 @@ class _BackboneAndHead(keras.Model):
         _remember(outputs, _Batch(embeddings))
         return outputs
 
-    def _batch(self, inputs, outputs, training):
-        """Return the batch that the outputs belong to."""
+    def batch_of(self, inputs, outputs, training):
+        """Return what is remembered of the call that the outputs come from.
+
+        It has the `embeddings`, (batch, dim), and says whether this batch has been `counted`: by
+        whoever changes a state by it, who sets that.
+        """
         batch = _batch_of(outputs)
         if batch is None and not training and inputs is not None:
             # Evaluation gives the same embeddings again: Keras asks so when it builds a model.
@@ -129,18 +144,22 @@ class _BackboneAndHead(keras.Model):
 
     def _feature_scale_loss(self, batch, labels, logits, sample_weight, target_cosine):
         """Return the cross-entropy with |x| target_cosine(cos theta_y) as the target's logit."""
+        index, _ = class_index(labels, logits)
+        length = batch.lengths()
+        is_target = ops.arange(logits.shape[-1], dtype="int32") == ops.expand_dims(index, -1)
+        cosine = ops.sum(ops.where(is_target, logits, 0.0), axis=-1) / length
+        own = ops.expand_dims(length * target_cosine(cosine), axis=-1)
+        values = softmax_cross_entropy(labels, ops.where(is_target, own, logits))
+        return self.own_loss(labels, values, sample_weight)
+
+    def own_loss(self, labels, values, sample_weight):
+        """Return the loss of a model that brings its own: the mean of its values, one a sample,
+        and what regularizers add."""
         if self.loss is not None:
             raise ValueError(
                 f"{type(self).__name__} brings its own loss: compile it without one, as in "
                 'model.compile("adam", metrics=["accuracy"]).'
             )
-        index, _ = class_index(labels, logits)
-        squared = ops.sum(ops.square(ops.cast(batch.embeddings, "float32")), axis=-1)
-        length = ops.sqrt(ops.maximum(squared, 1e-24))  # the root has no gradient at 0
-        is_target = ops.arange(logits.shape[-1], dtype="int32") == ops.expand_dims(index, -1)
-        cosine = ops.sum(ops.where(is_target, logits, 0.0), axis=-1) / length
-        own = ops.expand_dims(length * target_cosine(cosine), axis=-1)
-        values = softmax_cross_entropy(labels, ops.where(is_target, own, logits))
         # a mean over one, so that replicas share these, too
         extras = [ops.reshape(ops.sum(extra), (1,)) for extra in self.losses]
         return sum((_mean(e, e) for e in extras), _mean(labels, values, sample_weight))
@@ -156,6 +175,13 @@ class _BackboneAndHead(keras.Model):
     def compute_output_shape(self, input_shape):
         return self.head.compute_output_shape(self.backbone.compute_output_shape(input_shape))
 
+    def get_config(self):
+        given = {name: getattr(self, name) for name in self.arguments}
+        for name in self.arguments:
+            if isinstance(given[name], keras.layers.Layer):
+                given[name] = keras.saving.serialize_keras_object(given[name])
+        return {**super().get_config(), **given}
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         layers = {
@@ -167,7 +193,7 @@ class _BackboneAndHead(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class CenterLossModel(_BackboneAndHead):
+class CenterLossModel(BackboneAndHead):
     """Softmax joined by center loss: L = L_S + weight * 1/2 |x - c_y|**2.
 
     Wen et al., ECCV 2016, eq. 2 to 5, with both terms averaged over the batch (the paper sums
@@ -189,6 +215,8 @@ class CenterLossModel(_BackboneAndHead):
 
     Weights: `centers`, shape (classes, dim), not trainable, zero at first.
     """
+
+    arguments = ("backbone", "head", "weight", "alpha")
 
     def __init__(self, backbone, head, weight=0.003, alpha=0.5, **kwargs):
         super().__init__(backbone, head, **kwargs)
@@ -220,7 +248,7 @@ class CenterLossModel(_BackboneAndHead):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         index, valid = class_index(y, y_pred)
-        batch = self._batch(x, y_pred, training)
+        batch = self.batch_of(x, y_pred, training)
         softmax_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         with keras.name_scope("label_is_no_class"):  # what the error shows that stops the program
             centers = ops.take(self.centers, index, axis=0)
@@ -243,22 +271,13 @@ class CenterLossModel(_BackboneAndHead):
         index = ops.where(valid, index, 0)
         classes = self.centers.shape[0]
         # 1 / (1 + n) is not linear in n, so replicas add up the sums and counts, not the steps.
-        sums = _sum_over_replicas(ops.segment_sum(away, index, classes))
-        counts = _sum_over_replicas(ops.segment_sum(counts, index, classes))
+        sums = sum_over_replicas(ops.segment_sum(away, index, classes))
+        counts = sum_over_replicas(ops.segment_sum(counts, index, classes))
         self.centers.assign(self.centers + self.alpha * sums / (1.0 + counts[:, None]))
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "weight": self.weight,
-            "alpha": self.alpha,
-        }
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class FeatureScaleMarginModel(_BackboneAndHead):
+class FeatureScaleMarginModel(BackboneAndHead):
     """Margins with the embedding's own length as the scale: z_y = |x| (psi(m1 theta + m2) - m3).
 
     (m, 0, 0) is SphereFace as its paper has it (A-Softmax, Liu et al., CVPR 2017, eq. 7) without
@@ -273,6 +292,8 @@ class FeatureScaleMarginModel(_BackboneAndHead):
     Compile it without a loss. Outputs |x| cos(theta), shape (batch, num_classes).
     """
 
+    arguments = ("backbone", "num_classes", "m1", "m2", "m3")
+
     def __init__(self, backbone, num_classes, m1=1.0, m2=0.0, m3=0.0, **kwargs):
         super().__init__(backbone, ModifiedSoftmaxHead(num_classes, name="head"), **kwargs)
         self.num_classes = self.head.num_classes
@@ -282,22 +303,12 @@ class FeatureScaleMarginModel(_BackboneAndHead):
         def target_cosine(cosine):
             return margin_logit(cosine, self.m1, self.m2, self.m3)
 
-        batch = self._batch(x, y_pred, training)
+        batch = self.batch_of(x, y_pred, training)
         return self._feature_scale_loss(batch, y, y_pred, sample_weight, target_cosine)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "num_classes": self.num_classes,
-            "m1": self.m1,
-            "m2": self.m2,
-            "m3": self.m3,
-        }
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class AnnealedSphereFace(_BackboneAndHead):
+class AnnealedSphereFace(BackboneAndHead):
     """SphereFace with its annealing: z_y = |x| (lambda cos theta + psi(m theta)) / (1 + lambda).
 
     Liu et al., CVPR 2017, eq. 7 and appendix G, and the released training files: lambda =
@@ -318,6 +329,8 @@ class AnnealedSphereFace(_BackboneAndHead):
 
     Weights: `annealing`, lambda now; not trainable, changed by training steps only.
     """
+
+    arguments = ("backbone", "num_classes", "training_steps", "margin", "first", "last", "decay")
 
     def __init__(
         self,
@@ -360,7 +373,7 @@ class AnnealedSphereFace(_BackboneAndHead):
         )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        batch = self._batch(x, y_pred, training)
+        batch = self.batch_of(x, y_pred, training)
         now = ops.copy(self.annealing)  # on PyTorch the graph would see what is assigned below
 
         def target_cosine(cosine):
@@ -374,21 +387,9 @@ class AnnealedSphereFace(_BackboneAndHead):
             self.annealing.assign(ops.maximum(self.last, now / (1.0 + growth * now)))
         return loss
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "num_classes": self.num_classes,
-            "training_steps": self.training_steps,
-            "margin": self.margin,
-            "first": self.first,
-            "last": self.last,
-            "decay": self.decay,
-        }
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class PartialFCModel(_BackboneAndHead):
+class PartialFCModel(BackboneAndHead):
     """A cosine head of which a training step uses the batch's own classes and some others.
 
     Partial FC (An et al., CVPR 2022). The loss of a step is taken over S = ceil(share * C)
@@ -425,6 +426,8 @@ class PartialFCModel(_BackboneAndHead):
             that shows `label_is_no_class`; elsewhere the loss becomes NaN.
     """
 
+    arguments = ("backbone", "head", "share", "seed", "groups")
+
     def __init__(self, backbone, head, share=0.1, seed=None, groups=1, **kwargs):
         super().__init__(backbone, head, **kwargs)
         if not isinstance(head, CosineHead):
@@ -458,7 +461,7 @@ class PartialFCModel(_BackboneAndHead):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if training and self.num_sampled < self.head.num_classes:
-            y, y_pred = self._sampled(self._batch(x, y_pred, training).embeddings, y, y_pred)
+            y, y_pred = self._sampled(self.batch_of(x, y_pred, training).embeddings, y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def _sampled(self, embeddings, labels, cosines):
@@ -502,16 +505,6 @@ class PartialFCModel(_BackboneAndHead):
         in_all_rows = ops.broadcast_to(within[None], (dim, *within.shape))
         return ops.reshape(ops.take_along_axis(parts, in_all_rows, axis=2), (dim, -1))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "share": self.share,
-            "seed": self.seed,
-            "groups": self.groups,
-        }
-
 
 class _PerSample(keras.losses.Loss):
     """Average what is already a loss a sample as every Keras loss does: weights and replicas."""
@@ -523,12 +516,24 @@ class _PerSample(keras.losses.Loss):
 _mean = _PerSample(name="per_sample", dtype="float32")
 
 
-def _sum_over_replicas(values):
-    """Add up over the replicas of a `tf.distribute` strategy; elsewhere there is one."""
+def _replica():
+    """Return the context of this replica of a `tf.distribute` strategy; None if it is the only."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
-            return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
-    return values
+            return replica
+    return None
+
+
+def sum_over_replicas(values):
+    """Add up over the replicas of a `tf.distribute` strategy."""
+    replica = _replica()
+    return replica.all_reduce("SUM", values) if replica else values
+
+
+def gather_over_replicas(values):
+    """Return the values, one a sample, of all replicas of a `tf.distribute` strategy."""
+    replica = _replica()
+    return replica.all_gather(values, axis=0) if replica else values

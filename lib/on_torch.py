@@ -78,29 +78,33 @@ def or_nan(valid, values):
     return values.masked_fill(~valid, math.nan)
 
 
-def margin_cross_entropy(cosines, index, *numbers):
+def margin_cross_entropy(cosines, index, m1, m2, m3, *more):
     """Return one loss a sample, as the function of this name in `lib.losses` does."""
-    return _MarginCrossEntropy.apply(cosines, index, *numbers)
+    margins = (
+        margin.unsqueeze(1) if torch.is_tensor(margin) else margin for margin in (m1, m2, m3)
+    )
+    return _MarginCrossEntropy.apply(cosines, index, *margins, *more)
 
 
 class _MarginCrossEntropy(Function):
     @staticmethod
-    def forward(ctx, cosines, index, m1, m2, m3, scale, smoothing, smallest_sine):
+    def forward(ctx, cosines, index, m1, m2, m3, scale, smoothing, others, detached, smallest_sine):
         places = index.unsqueeze(1)
         target = cosines.gather(1, places)
-        logit, ctx.slope = _margin_logit(target, m1, m2, m3, smallest_sine)
+        logit, ctx.slope, ctx.fall = _margin_logit(target, m1, m2, m3, smallest_sine)
         own = scale * logit
-        exps = (scale * cosines).scatter_(1, places, -math.inf)
+        changed, ctx.steepness = others(cosines, logit.squeeze(1)) if others else (cosines, None)
+        exps = (scale * changed).scatter_(1, places, -math.inf)
         largest = exps.amax(dim=1, keepdim=True)
         exps.sub_(largest).exp_()
         total = exps.sum(dim=1, keepdim=True)
         ahead = total.log().add_(largest).sub_(own)
         value = torch.nn.functional.softplus(ahead)
         if smoothing:
-            away = scale * (cosines.sum(dim=1, keepdim=True) - target)
+            away = scale * (changed.sum(dim=1, keepdim=True) - changed.gather(1, places))
             value += smoothing * (own - (own + away) / cosines.shape[1])
         ctx.save_for_backward(places, exps, total, ahead)
-        ctx.scale, ctx.smoothing = scale, smoothing
+        ctx.scale, ctx.smoothing, ctx.detached = scale, smoothing, detached
         return value.squeeze(1)
 
     @staticmethod
@@ -115,20 +119,27 @@ class _MarginCrossEntropy(Function):
             classes = exps.shape[1]
             to_cosines -= lifted / classes
             missing = missing - lifted * (1 - 1 / classes)
-        to_cosines.scatter_(1, places, -missing * ctx.slope)
-        return (to_cosines, *7 * (None,))
+        if ctx.steepness is not None:
+            to_cosines *= ctx.steepness
+        to_cosines.scatter_(1, places, -missing if ctx.detached else -missing * ctx.slope)
+        to_margin = None
+        if ctx.needs_input_grad[3]:
+            to_margin = missing * (0.0 if ctx.detached else ctx.fall)
+        return (to_cosines, None, None, to_margin, *6 * (None,))
 
 
 def _margin_logit(cosine, m1, m2, m3, smallest_sine):
-    """Return psi(m1 * theta + m2) - m3 of target cosines, and its derivative in the cosine."""
-    if m1 == 1 and m2 == 0:
-        return cosine - m3, 1.0
+    """Return psi(m1 * theta + m2) - m3 of target cosines, its derivative in the cosine, and how
+    fast it falls with m2."""
+    if isinstance(m1, float) and isinstance(m2, float) and m1 == 1 and m2 == 0:
+        return cosine - m3, 1.0, None
     exact = cosine.double() if cosine.device.type in ("cpu", "cuda") else cosine
     square = (1 - exact) * (1 + exact)
     sine = square.clamp_min(smallest_sine**2).sqrt_()
-    angle = torch.atan2(sine, exact).mul_(m1).add_(m2)
+    angle = torch.atan2(sine, exact).mul_(m1).add_(m2).clamp_min_(0)
     turns = torch.div(angle, math.pi, rounding_mode="floor")
     angle.sub_(turns, alpha=math.pi)  # psi = cos(angle) - 2 turns, now that it is in [0, pi)
     logit = angle.cos().sub_(turns, alpha=2).sub_(m3)
-    slope = m1 * angle.sin() / sine * (sine > smallest_sine)
-    return logit.to(cosine.dtype), slope.to(cosine.dtype)
+    fall = angle.sin()
+    slope = m1 * fall / sine * (sine > smallest_sine)
+    return logit.to(cosine.dtype), slope.to(cosine.dtype), fall.to(cosine.dtype)

@@ -307,6 +307,111 @@ def check_label_smoothing(losses, names=tuple(CASES)[::3], share=0.1):
             losses.ArcFaceLoss(label_smoothing=wrong)
 
 
+def check_margins_by_sample(losses):
+    """A margin for each sample, negative ones too, and the gradient in m2."""
+    rng = np.random.default_rng(8)
+    labels, cosines = samples(8, 400)
+    rows, count = np.arange(len(labels)), len(labels)
+    m1, m3 = rng.uniform(1, 3, count), rng.uniform(0, 0.4, count)
+    m2 = rng.uniform(-0.5, 0.8, count).astype("float32")
+    for smoothing in (0.0, 0.2):
+
+        def loss(cosines, m2, smoothing=smoothing):
+            margins = np.float32(m1), m2, np.float32(m3)
+            return losses.margin_cross_entropy(labels, cosines, *margins, 16.0, smoothing)
+
+        values, gradients = value_and_gradient(lambda c, loss=loss: loss(c, m2), cosines)
+        _, of_margin = value_and_gradient(lambda m, loss=loss: loss(cosines, m), m2)
+        target = cosines[rows, labels].astype("float64")
+        angle = m1 * np.arccos(target) + m2
+        logits = 16 * cosines.astype("float64")
+        logits[rows, labels] = 16 * (reference.psi(np.maximum(angle, 0)) - m3)
+        plain, slopes = reference.cross_entropy(labels, logits)
+        expected = plain + smoothing * (logits[rows, labels] - logits.mean(axis=1))
+        np.testing.assert_allclose(values, expected, rtol=2e-5, atol=1e-4)
+        slopes -= smoothing / logits.shape[1]
+        slopes[rows, labels] += smoothing
+        slopes *= 16
+        fall = np.where(angle > 0, np.abs(np.sin(angle)), 0)
+        expected = -slopes[rows, labels] * fall
+        np.testing.assert_allclose(of_margin, expected, rtol=1e-3, atol=2e-4)
+        slopes[rows, labels] *= m1 * fall / np.sin(np.arccos(target))
+        bound = 20 * GRADIENT_BOUND * np.abs(slopes).max(axis=1, keepdims=True) + 1e-6
+        assert np.all(np.abs(gradients - slopes) <= bound)
+    # a tensor of one margin is that margin
+    same = losses.margin_cross_entropy(labels, cosines, m2=np.full(count, 0.3, "float32"))
+    np.testing.assert_allclose(
+        array(same), array(losses.ArcFaceLoss(0.3).call(labels, cosines)), rtol=1e-5, atol=1e-5
+    )
+
+
+def check_straight_through(losses):
+    """The same loss; a gradient that passes the margin by."""
+    labels, cosines = samples(9, 400)
+    rows = np.arange(len(labels))
+    for loss, margins in (
+        (losses.ArcFaceLoss(0.5, 16.0, straight_through=True), (1, 0.5, 0)),
+        (losses.SphereFaceLoss(2, 16.0, straight_through=True), (2, 0, 0)),
+        (losses.CombinedMarginLoss(0.9, 0.4, 0.15, 16.0, straight_through=True), (0.9, 0.4, 0.15)),
+        (losses.MarginLoss(1, 0.3, 0.2, 16.0, straight_through=True), (1, 0.3, 0.2)),
+    ):
+        values, gradients = loss_and_gradient(loss, labels, cosines)
+        logits = 16 * cosines.astype("float64")
+        logits[rows, labels] = 16 * reference.margin_logit(cosines[rows, labels], *margins)
+        expected, slopes = reference.cross_entropy(labels, logits)
+        np.testing.assert_allclose(values, expected, rtol=2e-5, atol=1e-5)
+        np.testing.assert_allclose(gradients, 16 * slopes, rtol=1e-3, atol=1e-3)
+        again = type(loss).from_config(loss.get_config())
+        assert again.straight_through is True
+        assert (
+            not type(loss)
+            .from_config({**loss.get_config(), "straight_through": False})
+            .straight_through
+        )
+    m2 = np.full(len(labels), 0.5, "float32")
+    _, of_margin = value_and_gradient(
+        lambda m: losses.margin_cross_entropy(labels, cosines, m2=m, detached=True), m2
+    )
+    np.testing.assert_array_equal(of_margin, 0.0)
+
+
+def check_mv_softmax(losses):
+    labels, cosines = samples(10, 400)
+    cosines = np.clip(cosines, -0.99, 0.99)
+    exact, rows = cosines.astype("float64"), np.arange(len(labels))
+    for t, m2, m3 in ((0.2, 0, 0.35), (0.5, 0.5, 0), (0.1, 0.2, 0.1)):
+        loss = losses.MVSoftmaxLoss(t, m2, m3, 16.0)
+        values, gradients = loss_and_gradient(loss, labels, cosines)
+
+        def expected(c, t=t, m2=m2, m3=m3):
+            return reference.mv_softmax(labels, c, t, m2, m3, 16.0)
+
+        np.testing.assert_allclose(values, expected(exact), rtol=2e-5, atol=1e-5)
+        numeric = reference.numeric_gradient(expected, exact)
+        error = np.abs(gradients - numeric) / (np.abs(numeric).max(axis=1, keepdims=True) + 1e-3)
+        # a difference is off where a rival passes the target within it
+        assert np.quantile(error, 0.999) < 1e-3
+        # label smoothing looks at the logits that there are
+        target = reference.margin_logit(exact[rows, labels], 1, m2, m3)
+        hard = exact > target[:, None]
+        logits = 16 * np.where(hard, (t + 1) * exact + t, exact)
+        logits[rows, labels] = 16 * target
+        smooth = losses.MVSoftmaxLoss(t, m2, m3, 16.0, label_smoothing=0.3)
+        away = logits[rows, labels] - logits.mean(axis=1)
+        got = array(smooth.call(labels, cosines))
+        np.testing.assert_allclose(got, values + 0.3 * away, rtol=1e-4, atol=1e-4)
+    plain = loss_and_gradient(losses.CosFaceLoss(0.35, 16.0), labels, cosines)
+    same = loss_and_gradient(losses.MVSoftmaxLoss(0, 0, 0.35, 16.0), labels, cosines)
+    for one, other in zip(same, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    loss = losses.MVSoftmaxLoss()
+    assert (loss.t, loss.m1, loss.m2, loss.m3, loss.scale) == (0.2, 1, 0, 0.35, 32)
+    assert losses.MVSoftmaxLoss.from_config(loss.get_config()).get_config() == loss.get_config()
+    for wrong in (-0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"t raises hard rivals.*0\.2"):
+            losses.MVSoftmaxLoss(wrong)
+
+
 def check_poison(losses):
     """In compiled code that nothing can stop, a wrong label or cosine gives NaN, and only there."""
     labels = np.float32([-1, 1, 2, 0, 0.5, 0, math.nan, 1])
@@ -365,6 +470,9 @@ ALL_LOSS_CHECKS = [
     check_defaults_and_configs,
     check_reduction_and_weights,
     check_label_smoothing,
+    check_margins_by_sample,
+    check_straight_through,
+    check_mv_softmax,
     check_graph_labels,
     check_poison,
 ]

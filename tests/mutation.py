@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import adaptive_checks  # noqa: E402
 import lib  # noqa: E402, F401
 import loss_checks as checks  # noqa: E402
 
@@ -79,6 +80,7 @@ LOSS_CHECKS = [
     partial(checks.check_edges, names=("arcface 0.5", "cosface 0.35")),
     *checks.ALL_LOSS_CHECKS,
 ]
+ADAPTIVE_CHECKS = adaptive_checks.ALL_CHECKS
 LAYER_CHECKS = [checks.check_heads, checks.check_head_edges]
 
 
@@ -158,6 +160,7 @@ def mutants(path, only=()):
 def killer(code, its_checks):
     """The name of the first check that fails on the code of a module; None if it survives."""
     module = types.ModuleType("mutant")
+    module.__package__ = "lib"
     try:
         exec(code, module.__dict__)
     except Exception:
@@ -178,6 +181,7 @@ def main():
     for path, its_checks, only in (
         ("lib/losses.py", LOSS_CHECKS, ()),
         ("lib/layers.py", LAYER_CHECKS, ("_inverse_root", "times_unit_columns")),
+        ("lib/adaptive.py", ADAPTIVE_CHECKS, ()),
     ):
         original = (ROOT / path).read_text(encoding="utf-8").replace("softmax_to_", "original_")
         if found := killer(original, its_checks):

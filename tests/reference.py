@@ -85,3 +85,63 @@ def numeric_gradient(function, point, step=1e-6):
         behind[:, j] -= step
         gradient[:, j] = (function(ahead) - function(behind)) / (2 * step)
     return gradient
+
+
+def with_target(labels, others, target, scale):
+    """Losses (B,) of scaled logits in which the target's has been replaced."""
+    logits = np.array(others, "float64")
+    logits[np.arange(len(logits)), labels] = target
+    return cross_entropy(labels, scale * logits)[0]
+
+
+def own(labels, values):
+    return np.asarray(values, "float64")[np.arange(len(values)), labels]
+
+
+def mv_softmax(labels, cosines, t, m2, m3, scale):
+    """MV-Softmax, rival by rival."""
+    target = margin_logit(own(labels, cosines), 1.0, m2, m3)
+    others = np.array(cosines, "float64")
+    for i, j in np.ndindex(others.shape):
+        if others[i, j] > target[i]:
+            others[i, j] = (t + 1) * others[i, j] + t
+    return with_target(labels, others, target, scale)
+
+
+def curricular(labels, cosines, t, margin, scale):
+    """CurricularFace, rival by rival."""
+    target = margin_logit(own(labels, cosines), 1.0, margin)
+    others = np.array(cosines, "float64")
+    for i, j in np.ndindex(others.shape):
+        if others[i, j] > target[i]:
+            others[i, j] *= t + others[i, j]
+    return with_target(labels, others, target, scale)
+
+
+def magface(labels, cosines, lengths, margins, ends, weight, scale):
+    """MagFace; the margin by interpolation between its two ends."""
+    length = np.clip(lengths, *ends)
+    margin = np.interp(length, ends, margins)
+    target = margin_logit(own(labels, cosines), 1.0, margin)
+    longest = ends[1]
+    return with_target(labels, cosines, target, scale) + weight * (1 / length + length / longest**2)
+
+
+def adaface(labels, cosines, lengths, mean, std, margin, h, scale):
+    """AdaFace, sample by sample."""
+    target = []
+    for cosine, length in zip(own(labels, cosines), lengths, strict=True):
+        q = min(max(h * (length - mean) / (std + 1e-3), -1), 1)
+        angle = max(np.arccos(cosine) - margin * q, 0)
+        target.append(psi(angle) - (margin * q + margin))
+    return with_target(labels, cosines, target, scale)
+
+
+def adacos_step(scale, labels, cosines):
+    """The scale of dynamic AdaCos after one batch, without its lower end."""
+    sums = [
+        sum(np.exp(scale * c) for j, c in enumerate(row) if j != y)
+        for y, row in zip(labels, np.asarray(cosines, "float64"), strict=True)
+    ]
+    angles = sorted(np.arccos(own(labels, cosines)))
+    return np.log(np.mean(sums)) / np.cos(min(np.pi / 4, angles[(len(angles) - 1) // 2]))

@@ -5,6 +5,7 @@ import math
 import weakref
 
 import lib  # noqa: F401
+from lib.adaptive import AdaCosModel, AdaFaceModel, CurricularFaceModel, MagFaceModel
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss, softmax_cross_entropy
 from lib.models import (
@@ -42,6 +43,13 @@ MODELS = {
         PartialFCModel(backbone(), CosineHead(8), share=0.5, seed=1),
         ArcFaceLoss(0.3, 16),
     ),
+    "AdaCos": lambda: (AdaCosModel(backbone(), CosineHead(4)), None),
+    "CurricularFace": lambda: (CurricularFaceModel(backbone(), CosineHead(4), scale=16), None),
+    "MagFace": lambda: (
+        MagFaceModel(backbone(), CosineHead(4), lengths=(0.2, 9), scale=16),
+        None,
+    ),
+    "AdaFace": lambda: (AdaFaceModel(backbone(), CosineHead(4), scale=16, start=None), None),
 }
 
 
@@ -71,7 +79,7 @@ def test_two_calls_before_one_loss_keep_their_own_embeddings(name):
     assert float(model.compute_loss(first, Y[:12], outputs, training=False)) == again
 
 
-@pytest.mark.parametrize("name", ["center loss", "annealed"])
+@pytest.mark.parametrize("name", ["center loss", "annealed", "AdaCos", "CurricularFace", "AdaFace"])
 def test_a_batch_moves_the_state_once_however_often_its_loss_is_asked_for(name):
     model, twin = build(name), build(name)
     twin.train_on_batch(X, Y)
@@ -91,7 +99,7 @@ def test_a_loss_of_its_own_loop_is_that_of_fit(name):
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["center loss", "feature scale", "annealed", "partial FC"])
+@pytest.mark.parametrize("name", MODELS)
 def test_outputs_that_are_not_the_models_own_are_refused_in_training(name):
     model = build(name)
     with pytest.raises(ValueError, match=r"the tensor that the model returned.*model\(x, training"):
@@ -207,7 +215,7 @@ def test_nor_does_it_where_the_head_does_nothing():
 def test_labels_of_another_form_are_refused_before_anything_else(name, labels, named):
     with pytest.raises(Exception, match=named):
         build(name).train_on_batch(X[: len(labels)], labels)
-    if name in ("feature scale", "annealed"):  # to the others Keras says something else
+    if MODELS[name]()[1] is None:  # to the others Keras says something else
         with pytest.raises(Exception, match="labels are missing"):
             build(name).train_on_batch(X)
 

@@ -59,7 +59,7 @@ def test_compiled_by_xla_the_models_train_alike(one_device, tmp_path):
     # Nothing can stop there, as a label that is no class stops what is compiled without XLA:
     # so this also shows that XLA was there.
     bad = [name for name in by_xla.files if "bad label" in name]
-    assert len(bad) == 10
+    assert len(bad) == 20
     for name in bad:
         assert np.isnan(by_xla[name]).all(), name
 
@@ -67,6 +67,9 @@ def test_compiled_by_xla_the_models_train_alike(one_device, tmp_path):
 TRAIN = """
 import contextlib, sys
 import lib, keras, numpy as np
+from lib.adaptive import (
+    AdaCosModel, AdaFaceModel, CurricularFaceModel, ElasticFaceModel, MagFaceModel
+)
 from lib.layers import CosineHead
 from lib.losses import ArcFaceLoss, softmax_cross_entropy
 from lib.models import (
@@ -114,6 +117,21 @@ builders = {
     "annealed": lambda: (AnnealedSphereFace(backbone(), 4, 10), None),
     "partial_fc": lambda: (
         PartialFCModel(backbone(), CosineHead(4, initializer), share=1), ArcFaceLoss(0.3, 8)
+    ),
+    "adacos": lambda: (AdaCosModel(backbone(), CosineHead(4, initializer)), None),
+    "curricular": lambda: (
+        CurricularFaceModel(backbone(), CosineHead(4, initializer), 0.3, 8, momentum=0.5), None
+    ),
+    "magface": lambda: (
+        MagFaceModel(backbone(), CosineHead(4, initializer), lengths=(1, 6), scale=8), None
+    ),
+    "adaface": lambda: (
+        AdaFaceModel(backbone(), CosineHead(4, initializer), scale=8, momentum=0.5, start=None),
+        None,
+    ),
+    # each replica, and each backend, draws its own
+    "elastic": lambda: (
+        ElasticFaceModel(backbone(), CosineHead(4, initializer), 0.3, std=0, scale=8), None
     ),
 }
 values = {}

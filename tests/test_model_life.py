@@ -7,11 +7,19 @@ from pathlib import Path
 
 import lib  # noqa: F401
 import reference
+from lib.adaptive import (
+    AdaCosModel,
+    AdaFaceModel,
+    CurricularFaceModel,
+    ElasticFaceModel,
+    MagFaceModel,
+)
 from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
 from lib.losses import (
     ArcFaceLoss,
     CombinedMarginLoss,
     CosFaceLoss,
+    MVSoftmaxLoss,
     NormFaceLoss,
     SphereFaceLoss,
     softmax_cross_entropy,
@@ -101,6 +109,20 @@ MODELS = {
     # its draws are not saved: with all classes drawn, it goes on as its copy does
     "partial FC": lambda: compiled(
         PartialFCModel(backbone(), CosineHead(4), share=1), ArcFaceLoss(0.3, 16)
+    ),
+    "MV-Softmax": lambda: compiled(sequential(), MVSoftmaxLoss(0.2, scale=16)),
+    "straight through": lambda: compiled(sequential(), ArcFaceLoss(0.3, 16, straight_through=True)),
+    "AdaCos": lambda: compiled(AdaCosModel(backbone(), CosineHead(4))),
+    "CurricularFace": lambda: compiled(CurricularFaceModel(backbone(), CosineHead(4), scale=16)),
+    "MagFace": lambda: compiled(
+        MagFaceModel(backbone(), CosineHead(4), lengths=(0.2, 5), scale=16)
+    ),
+    "AdaFace on sub-centres": lambda: compiled(
+        AdaFaceModel(backbone(), SubCenterHead(4, centers=2), scale=16, start=None)
+    ),
+    # nor are these draws
+    "ElasticFace": lambda: compiled(
+        ElasticFaceModel(backbone(), CosineHead(4), std=0, scale=16, plus=True)
     ),
 }
 

@@ -5,6 +5,7 @@ import math
 import lib  # noqa: F401
 import reference
 from lib import losses
+from lib.adaptive import AdaFaceModel, CurricularFaceModel, ElasticFaceModel, MagFaceModel
 from lib.backbones import build_backbone, build_demo_2d_backbone, build_demo_20d_backbone
 from lib.feasibility import feasibility
 from lib.layers import CosineHead, ModifiedSoftmaxHead, SubCenterHead
@@ -203,12 +204,13 @@ def test_annealed_loss_matches_the_reference(now):
 
 
 NEVER = (math.nan, math.inf, -math.inf, -1, "2", None, [1.0, 2.0])  # whatever the argument
-MARGIN = {"margin": "m[123]"}  # the name under which `MarginLoss` knows it
+MARGIN = {"margin": "margin|m[123]"}  # the second is the name under which `MarginLoss` knows it
 
 
 def constructors():
     """Each with arguments that it takes, and the numbers among them."""
     embed, sizes = backbone(), {"backbone": backbone(), "num_classes": 4}
+    parts = {"backbone": embed, "head": CosineHead(4)}
     margins = {"m1": 1, "m2": 0.2, "m3": 0.1}
     return [
         (losses.MarginLoss, {**margins, "scale": 16}),
@@ -227,6 +229,11 @@ def constructors():
             {**sizes, "training_steps": 9, "margin": 4, "first": 9, "last": 5, "decay": 0.1},
         ),
         (PartialFCModel, {"backbone": embed, "head": CosineHead(4), "share": 0.1}),
+        (losses.MVSoftmaxLoss, {"t": 0.2, "m2": 0.1, "m3": 0.2, "scale": 16}),
+        (CurricularFaceModel, {**parts, "margin": 0.5, "scale": 16, "momentum": 0.1}),
+        (MagFaceModel, {**parts, "scale": 64}),
+        (AdaFaceModel, {**parts, "margin": 0.4, "scale": 16, "momentum": 0.1}),
+        (ElasticFaceModel, {**parts, "margin": 0.4, "std": 0.1, "scale": 16}),
         (build_backbone, {"embedding_dim": 2}),
         (build_demo_2d_backbone, {"embedding_dim": 2}),
         (build_demo_20d_backbone, {"embedding_dim": 20}),
