@@ -1,4 +1,4 @@
-"""The tables in the README are those of the record, and have a row for every loss."""
+"""The tables of the pages are those of the record, and have a row for every loss."""
 
 import math
 
@@ -10,20 +10,21 @@ import pytest
 
 
 def test_the_readme_shows_the_record():
-    text = tables.README.read_text(encoding="utf-8")
-    parts = tables.tables()
-    assert tables.with_tables(text, parts) == text, "run `make results`: it writes the tables"
+    for page, parts in tables.tables().items():
+        text = page.read_text(encoding="utf-8")
+        assert tables.with_tables(text, parts) == text, "run `make results`: it writes the tables"
 
 
 def test_every_loss_has_its_numbers_in_two_three_and_sixty_four_dimensions():
-    parts = tables.tables()
+    parts = {**tables.tables()[tables.README], **tables.tables()[tables.RESULTS]}
+    del parts["cost in short"]  # whose devices have sizes of their own
     for name, part in parts.items():
         empty = [line for line in part.splitlines()[2:] if "–" in line.replace("| – | ", "", 1)]
         assert empty == [], f"{name}: numbers are missing"
 
 
 def test_no_two_losses_have_the_same_row():
-    for part in tables.tables().values():
+    for part in (part for parts in tables.tables().values() for part in parts.values()):
         rows = [line.split("|", 2)[2] for line in part.splitlines()[2:]]
         assert len(set(rows)) == len(rows) >= 5
 
@@ -40,6 +41,19 @@ def test_a_step_has_its_ratio_spread_and_time_by_hand():
         "| A | plain | 1.00, 2 ms | – |",
         "| A | ours | 1.25 (1.20 to 1.30), 2.47 ms | – |",
         "| B | ours | – | 1.50, 1 ms |",
+    ]
+
+
+def test_the_short_table_of_costs_by_hand():
+    rows = [["Dense", 2.0, 1.0, 1.0, 1.0, None], [tables.OURS, 2468.1, 1.25, 1.2, 1.3, 80.5]]
+    parts = [
+        {"kind": "JAX, jit", "device": "CPU", "size": [1, 2, 10_000], "rows": rows},
+        {"kind": "JAX, jit", "device": "NVIDIA A1 80GB", "size": [1, 2, 1_000_000], "rows": rows},
+        {"kind": "TensorFlow", "device": "CPU", "size": [1, 2, 10_000], "rows": rows},
+    ]
+    assert tables.short_bench_table(parts).splitlines()[2:] == [
+        f"| CPU, JAX, jit | {tables.OURS} | 1.25, 2,468 ms | – | – |",
+        f"| A1, JAX, jit | {tables.OURS} | – | – | 1.25, 2,468 ms |",
     ]
 
 

@@ -2,9 +2,9 @@
 
 python -m lib.tools.pictures
 
-Drawn are the README's pictures and what lessons do not train live. For playback, recorded runs are
-trained again with seed 0 and watched at about thirty moments: data/playback_*.npz; one of them
-becomes the README's animation.
+Drawn are the pictures of README and results, and what lessons do not train live. For playback,
+recorded runs are trained again with seed 0 and watched at about thirty moments:
+data/playback_*.npz; one of them becomes an animation.
 """
 
 import functools
@@ -45,27 +45,6 @@ FIELD_STAGES = (
 
 
 # --- pictures -------------------------------------------------------------------------------------
-
-
-def principal_components(digits):
-    """The two directions in which the pixels vary most: an embedding without training."""
-    clean, test = (x.reshape(len(x), -1) for x in (digits.x_clean, digits.x_test))
-    _, _, directions = np.linalg.svd(clean - clean.mean(axis=0), full_matrices=False)
-    return (test - clean.mean(axis=0)) @ directions[:2].T
-
-
-def draw_before_after(path):
-    """The held-out digits before and after training, and the petals of the trained classes."""
-    digits = data.load_digits("lesson")
-    model = runs.RUNS["softmax-2d"].train(seed=0, data=digits)
-    trained = evaluation.embed(model.layers[0], digits.x_test)
-    fig, axes = plots.new_figure("before and after", columns=3, width=10.5, height=3.8)
-    plots.plot_embeddings(axes[0], principal_components(digits), digits.y_test)
-    plots.plot_embeddings(axes[1], trained, digits.y_test)
-    plots.plot_unit_circle(axes[2], trained, digits.y_test, model.layers[1].kernel)
-    for ax, title in zip(axes, ("before training", "after training", "directions"), strict=True):
-        ax.set_title(title)
-    save(fig, path)
 
 
 def draw_cosface_toy(path):
@@ -224,7 +203,6 @@ def main():
     plots.use_course_style()
     animate_fields(IMAGES / "fields.gif")
     draw_faces(IMAGES / "faces.png")
-    draw_before_after(IMAGES / "before_after.png")
     draw_maps(IMAGES / "demo_20d_maps.png", runs.DEMO_RUNS)
     draw_maps(IMAGES / "maps_64d.png", runs.RUNS)
     draw_cosface_toy(IMAGES / "cosface_toy.png")

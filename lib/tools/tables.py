@@ -1,9 +1,10 @@
-"""Write the tables in the README, from data/results.json and data/bench.json.
+"""Write the tables of results and costs, from data/results.json and data/bench.json.
 
 python -m lib.tools.tables
 
-`make results` and `make bench SAVE=1` end with it. Each table stands between a pair of comment
-lines; what is between them is replaced, all else is kept.
+The README has the short ones, notebooks/results.md the long ones. `make results` and `make bench
+SAVE=1` end with it. Each table stands between a pair of comment lines; what is between them is
+replaced, all else is kept.
 """
 
 import json
@@ -15,11 +16,20 @@ from lib.records.results import Record, read_results
 from lib.records.runs import CHOSEN, COMPARED, DEMO_RUNS, DIMENSIONS, FACE_LOSSES, SWEEP
 
 ROOT = Path(__file__).resolve().parents[2]
-README, BENCH_FILE = ROOT / "README.md", ROOT / "data" / "bench.json"
+README, RESULTS = ROOT / "README.md", ROOT / "notebooks" / "results.md"
+BENCH_FILE = ROOT / "data" / "bench.json"
 
 # Rows of data/bench.json that would say once more what those of ArcFace and of Dense say.
 LIKE_OTHERS = {f"CosineHead + {name}" for name in ("NormFace", "CosFace", "SphereFace")}
 LIKE_OTHERS |= {"Dense, no bias + softmax_cross_entropy"}
+
+# What the short table of costs has of data/bench.json, and in which columns.
+OURS, PEER = "CosineHead + ArcFace", "no Keras: insightface's formula"
+SHORT_COST = {
+    "CPU": {"TensorFlow, XLA": (OURS,), "PyTorch, eager": (OURS, PEER), "JAX, jit": (OURS,)},
+    "GPU": {"PyTorch, eager": (OURS, PEER), "JAX, jit": (OURS,)},
+}
+SHORT_SIZES = (10_000, 100_000, 1_000_000)
 
 # Test accuracy that the 2-D demonstration reports for its own runs of three epochs. Its section on
 # ArcFace trains CosFace, so there is nothing to compare with.
@@ -76,6 +86,19 @@ def faces_table(records, people=1000):
     return table(["loss", *columns, *(f"0.001, {n:,} people" for n in others)], rows)
 
 
+def short_faces_table(records, people=1000):
+    """TAR, EER and rank 1 of every loss on faces never seen."""
+    columns = {"TAR at FAR 0.001": "tar_1e-3", "EER": "eer", "rank 1 of 500": "rank_1"}
+    rows = [
+        [
+            CHOSEN[loss],
+            *(mean_and_spread(records.get(f"faces-{key}-{people}"), c) for c in columns.values()),
+        ]
+        for loss, key in FACE_LOSSES.items()
+    ]
+    return table(["loss", *columns], rows)
+
+
 def demo_2d_table(records):
     """The 2-D demonstration: accuracy after three epochs, as reported there, and after six."""
     rows = []
@@ -94,6 +117,11 @@ def demo_20d_table(records):
     return table(["loss", "accuracy", "EER"], rows)
 
 
+def milliseconds(ms):
+    """Three digits, or all before the point."""
+    return f"{ms:,.0f} ms" if ms >= 1000 else f"{ms:.3g} ms"
+
+
 def bench_table(parts):
     """Time of a step as a ratio to its backend's first row, with quartiles and milliseconds."""
     sizes = list(dict.fromkeys(tuple(part["size"]) for part in parts))
@@ -103,20 +131,35 @@ def bench_table(parts):
         for name, ms, ratio, lower, upper, _ in shown:
             # the first row has no spread, and older records have none at all
             spread = "" if lower == upper else f" ({lower:.2f} to {upper:.2f})"
-            cell = f"{ratio:.2f}{spread}, {ms:.3g} ms"
+            cell = f"{ratio:.2f}{spread}, {milliseconds(ms)}"
             cells.setdefault((part["kind"], name), {})[tuple(part["size"])] = cell
     header = ["backend", "head and loss", *(f"B {b}, D {d}, C {c:,}" for b, d, c in sizes)]
     return table(header, [[*key, *(row.get(s, "–") for s in sizes)] for key, row in cells.items()])
 
 
+def short_bench_table(parts):
+    """ArcFace on each backend, and insightface's formula, as a ratio to Dense and in time."""
+    cells = {}
+    for part in parts:
+        device = "CPU" if part["device"] == "CPU" else "GPU"
+        for name, ms, ratio, *_ in part["rows"]:
+            if name in SHORT_COST[device].get(part["kind"], ()):
+                place = part["device"].removeprefix("NVIDIA ").split()[0]
+                row = cells.setdefault((f"{place}, {part['kind']}", name), {})
+                row[part["size"][2]] = f"{ratio:.2f}, {milliseconds(ms)}"
+    header = ["device and backend", "head and loss", *(f"C {c:,}" for c in SHORT_SIZES)]
+    rows = [[*key, *(row.get(c, "–") for c in SHORT_SIZES)] for key, row in cells.items()]
+    return table(header, rows)
+
+
 def tables():
-    """Every table by the name that its comment lines have."""
+    """The tables of each page by the names that their comment lines have."""
     results, bench = read_results(), json.loads(BENCH_FILE.read_text(encoding="utf-8"))
     lesson, full = (
         {name: Record(entry["title"], entry["rows"]) for name, entry in results[mode].items()}
         for mode in ("lesson", "full")
     )
-    return {
+    long = {
         "lesson mode": losses_table(lesson),
         "faces never seen": faces_table(lesson),
         "full mode": losses_table(full, digits=4),
@@ -125,6 +168,8 @@ def tables():
         "cost of a step": bench_table([part for part in bench if part["device"] == "CPU"]),
         "cost of a step on a GPU": bench_table([part for part in bench if part["device"] != "CPU"]),
     }
+    short = {"faces in short": short_faces_table(lesson), "cost in short": short_bench_table(bench)}
+    return {README: short, RESULTS: long}
 
 
 def with_tables(text, parts):
@@ -139,7 +184,7 @@ def with_tables(text, parts):
         _, found_end, after = rest.partition(end)
         if not (found and found_end):
             raise Problem(
-                f"{README.name} has no place for a table: it needs `{start.strip()}`, `{end}`."
+                f"there is no place for a table: the page needs `{start.strip()}`, `{end}`."
             )
         text = f"{before}{start}{content}\n{end}{after}"
     return text
@@ -147,7 +192,8 @@ def with_tables(text, parts):
 
 def main():
     try:
-        write_atomically(README, with_tables(README.read_text(encoding="utf-8"), tables()))
+        for page, parts in tables().items():
+            write_atomically(page, with_tables(page.read_text(encoding="utf-8"), parts))
     except Problem as problem:
         sys.exit(str(problem))
 
