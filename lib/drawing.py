@@ -355,7 +355,7 @@ def _draw_glasses(canvas, p, t, tones):
 
 
 def _photograph(canvas, t, tones):
-    """Light, a bar in front, contrast and noise; then 256 levels, as a camera has.
+    """Light, a bar in front, blur, contrast and noise; then 256 levels, as a camera has.
 
     Rounding to levels is also what hides the last digit, should a processor differ after all.
     """
@@ -370,16 +370,34 @@ def _photograph(canvas, t, tones):
     )
     person = np.maximum(canvas.person, canvas.in_head)
     light = 1 + (np.clip(light, 0.15, 1.5) - 1) * (0.25 + 0.75 * person)  # a wall is far away
-    near = np.abs(canvas.row - t.bar_y) - 0.11
+    near = np.abs(canvas.row - t.bar_y) - t.bar_size
     bar = np.clip(0.5 - near * canvas.picture_scale, 0, 1) * t.bar
     grain = _grain(t, canvas.image.shape[1]) + (0.5 + t.brightness)
     canvas.image *= light
     canvas.paint(bar, tones.bar)
+    _blur(canvas.image, np.floor(2 * (t.blur * canvas.image.shape[1]) ** 2 + 0.5))
     canvas.image -= 0.5
     canvas.image *= t.contrast
     canvas.image += grain
     levels = np.floor(np.clip(canvas.image, 0, 1) * 255 + 0.5)
     return levels.transpose(3, 1, 2, 0) / 255
+
+
+def _blur(images, passes):
+    """Blur each picture in place by so many passes of the filter 1 2 1 along columns and rows.
+
+    A pass adds half a pixel to the variance: only sums and products of single elements, so that the
+    result is the same everywhere.
+    """
+    order = np.argsort(-passes, kind="stable")[: np.count_nonzero(passes)]
+    part, left = images[..., order], passes[order]
+    for done in range(int(left[0]) if len(left) else 0):
+        some = part[..., : np.count_nonzero(left > done)]
+        for axis in (1, 2):
+            ends = [2 * (int(axis == at),) for at in range(4)]
+            wide = np.moveaxis(np.pad(some, ends, "edge"), axis, 0)
+            some[...] = np.moveaxis(0.5 * wide[1:-1] + 0.25 * (wide[:-2] + wide[2:]), 0, axis)
+    images[..., order] = part
 
 
 def _grain(t, size):

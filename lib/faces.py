@@ -28,6 +28,9 @@ SPLITS = ("train", "validation", "test")
 # Test sets with one thing that no ordinary set has; half of the pictures have it.
 HARD = ("glasses", "bar", "side light", "low resolution", "turned head")
 
+# Four ways to spoil a picture, by a known severity from 0 to 1, where nobody is recognised.
+SPOILED = ("blur", "noise", "low resolution", "bar")
+
 # Each trait is a number drawn evenly from -1 to 1; 0 is the average. It stands for middle ± half
 # the range, which is given here. Lengths are in halves of the picture's width.
 TRAITS = {
@@ -80,14 +83,18 @@ NUISANCES = {
     "clothes": (0.5, 0.5, 0.0, 1.0),  # colours in a row
     "contrast": (1.0, 0.35, 0.2, 2.0),
     "brightness": (0.0, 0.12, -0.5, 0.5),  # added, where black is 0 and white 1
-    "noise": (0.0, 0.06, 0.0, 0.5),  # standard deviation, on the same scale
+    "noise": (0.0, 0.06, 0.0, 1.0),  # standard deviation, on the same scale
 }
 BLINKS = 0.12  # share of the pictures with closed eyes, at strength 1
 TABLE = np.dtype(
     [(name, "f4") for name in NUISANCES]
     + [("blink", "?"), ("glasses", "?"), ("bar", "?")]
     + [("bar_y", "f4")]  # from -1, the picture's top, to 1
+    + [("bar_size", "f4")]  # half of its height, on the same scale
+    + [("blur", "f4")]  # standard deviation, share of the picture's width
     + [("resolution", "i4")]  # pixels of the camera across; 0 for as many as the picture has
+    + [("severity", "f4")]  # how far a picture is spoiled, from 0 to 1
+    + [("spoiled", "i4")]  # how: the place in `SPOILED` + 1, or 0
     + [("grain", "u8")]  # which noise
 )
 LIMITS = {name: limits for name, (_, _, *limits) in NUISANCES.items()} | {
@@ -95,6 +102,10 @@ LIMITS = {name: limits for name, (_, _, *limits) in NUISANCES.items()} | {
     "glasses": (0, 1),
     "bar": (0, 1),
     "bar_y": (-1, 1),
+    "bar_size": (0, 1),
+    "blur": (0, 0.25),
+    "severity": (0, 1),
+    "spoiled": (0, len(SPOILED)),
     "resolution": (0, 512),
     "grain": (0, 2**64 - 1),
 }
@@ -141,7 +152,17 @@ class Faces:
         return f"{len(self.traits):,} people who do not exist, {len(self.labels):,} pictures"
 
 
-def people(split="train", count=1000, images=20, *, strength=0.6, hard=None, seed=0, size=28):
+def people(
+    split="train",
+    count=1000,
+    images=20,
+    *,
+    strength=0.6,
+    hard=None,
+    spoiled=0.0,
+    seed=0,
+    size=28,
+):
     """Draw pictures of the first people of a split; nobody is in two splits.
 
     Person k, and picture j of them, are the same whatever `count` and `images` are. A hard set
@@ -154,6 +175,9 @@ def people(split="train", count=1000, images=20, *, strength=0.6, hard=None, see
         images: how many pictures of each.
         strength: from 0, where all pictures of a person are equal, to 1: how far the nuisances go.
         hard: None, or one of `HARD`.
+        spoiled: which share of the pictures is spoiled, each in one of the ways in `SPOILED` and by
+            a severity from 0 to 1, all as likely. Both are kept with the picture; the others are
+            the same as without.
         seed: another seed, other people.
         size: pixels across and down, 8 to 512.
 
@@ -168,11 +192,14 @@ def people(split="train", count=1000, images=20, *, strength=0.6, hard=None, see
     size = _size(size)
     strength = inputs.number_from(strength, "strength", 0, 1)
     hard = None if hard is None else inputs.one_of(hard, "hard", HARD)
+    spoiled = inputs.number_from(spoiled, "spoiled", 0, 1)
     _check_memory("count, images, size", count * images, size, channels=1)
     keys = _keys(split, count, seed)
     labels = np.repeat(np.arange(count, dtype="int32"), images)
     number = np.tile(np.arange(images, dtype="uint64"), count)
-    table = _draw_table(mix(keys[labels] + number), number % 2 == 1, strength, hard)
+    pictures = mix(keys[labels] + number)
+    table = _draw_table(pictures, number % 2 == 1, strength, hard)
+    _spoil(table, pictures, spoiled)
     traits = _draw_traits(keys)
     return Faces(_draw_all(traits, labels, table, size, colour=False), labels, table, traits)
 
@@ -283,6 +310,7 @@ def _neutral(count):
     table = np.zeros(count, TABLE)
     for name, (neutral, *_) in NUISANCES.items():
         table[name] = neutral
+    table["bar_size"] = 0.11
     return table
 
 
@@ -306,6 +334,21 @@ def _draw_table(keys, odd, strength, hard):
     elif hard == "turned head":
         table["yaw"] = np.where(odd, side * (36 + 8 * far), table["yaw"])
     return table
+
+
+def _spoil(table, keys, share):
+    """Spoil that share of the pictures."""
+    which, way, severity = _uniform(keys, len(NUISANCES) + 6)[-3:]
+    way = np.where(which < share, 1 + np.floor(len(SPOILED) * way), 0)
+    severity = np.where(way > 0, severity, 0)
+    table["spoiled"], table["severity"] = way, severity
+    of = {name: way == place for place, name in enumerate(SPOILED, start=1)}
+    table["blur"] = np.where(of["blur"], 0.14 * severity**2, 0)
+    table["noise"] = np.where(of["noise"], table["noise"] + 0.6 * severity**2, table["noise"])
+    across = 3 + np.floor(25 * (1 - severity) ** 2)  # pixels; 28 are all that there are
+    table["resolution"] = np.where(of["low resolution"], across, table["resolution"])
+    table["bar"] |= of["bar"]
+    table["bar_size"] = np.where(of["bar"], 0.7 * severity, table["bar_size"])
 
 
 # --- pictures -------------------------------------------------------------------------------------

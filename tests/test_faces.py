@@ -42,10 +42,11 @@ def rows_at(low, high, size=64):
 # --- the same everywhere --------------------------------------------------------------------------
 
 CHECKSUMS = {
-    "train": "b5c5c9c0116c83a4ed4fd0a0793ad043dfe0905215e11e62afc5eaf78bbee044",
-    "validation": "e66543e90853d51e2507802b216a8380c5b2c9fc552ff68afd41a1a82f7f664a",
-    "test": "428fc39aa1bafc3f6dfd701f1bd3c11750e5646d7875464ed6fbd7cf5d227058",
-    "hard": "6e58e3d4793bc7b989ed84a91a9f2bc943c3b36f367256cd2fc7114aace00372",
+    "train": "8796ff02142cc59f63156a7d2daadbe4b2f96899453c75e4f6fc9ff59fc8a198",
+    "validation": "49e4cc29b941c874329d8f03c45f0507c76f77d2557a5a75889ed8b06a6a26f1",
+    "test": "7b573cce956dba67836acd37c8106fb10ff25db33ac6d1f62f84d05d425e5d41",
+    "spoiled": "f9041d0bd980b8328f4f09968b48bc3e983b4bdc1ffa4d78eecfaf79e9f244bb",
+    "hard": "24b6e95bbbb25f64dbb11968a8b55742a606a36d2c146fa6791b9c6bcc9207c9",
     "portraits": "5af60815f34f43196ada504768c787c7c23ca5a757937ae8b54c69ddce01f1b9",
 }
 
@@ -54,6 +55,9 @@ def content(name):
     if name == "hard":
         sets = [faces.people("test", 3, 4, hard=hard, strength=1) for hard in faces.HARD]
         return digest(*(part for s in sets for part in (s.images, s.nuisances)))
+    if name == "spoiled":
+        drawn = faces.people("train", 40, 6, spoiled=0.8)
+        return digest(drawn.images, drawn.nuisances)
     if name == "portraits":
         return digest(faces.portraits(faces.identities("train", 12, seed=7), size=50, yaw=25))
     drawn = faces.people(name, 60, 4)
@@ -69,7 +73,7 @@ EXACT = {
     *("abs", "copysign", "floor", "maximum", "minimum", "clip", "sqrt", "where", "flatnonzero"),
     *("arange", "array", "ascontiguousarray", "atleast_1d", "atleast_2d", "empty", "zeros"),
     *("repeat", "resize", "stack", "tile", "dtype", "float32", "uint64", "ndarray"),
-    *("asarray", "diff", "isin", "searchsorted"),
+    *("asarray", "diff", "isin", "searchsorted", "argsort", "count_nonzero", "pad", "moveaxis"),
 }
 
 
@@ -263,6 +267,42 @@ def test_a_hard_set_is_the_ordinary_one_with_one_thing_more(test_set, hard):
         assert new.all()
 
 
+def test_spoiled_pictures_are_the_share_that_is_asked_for_and_say_how_and_how_much():
+    plain = faces.people("train", 300, 10, size=8)
+    drawn = faces.people("train", 300, 10, spoiled=0.6, size=8)
+    table, way = drawn.nuisances, drawn.nuisances["spoiled"]
+    np.testing.assert_array_equal(drawn.images[way == 0], plain.images[way == 0])
+    np.testing.assert_array_equal(table[way == 0], plain.nuisances[way == 0])
+    assert (way > 0).mean() == pytest.approx(0.6, abs=0.03)
+    assert np.bincount(way)[1:] / 3000 == pytest.approx(0.15, abs=0.03)
+    severity = table["severity"][way > 0]
+    assert np.quantile(severity, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.04)
+    columns = {1: {"blur"}, 2: {"noise"}, 3: {"resolution"}, 4: {"bar", "bar_size"}}
+    for number, name in enumerate(faces.SPOILED, start=1):
+        rows = way == number
+        changed = {c for c in faces.TABLE.names if (table[c] != plain.nuisances[c])[rows].any()}
+        assert changed == columns[number] | {"severity", "spoiled"}, name
+    # picture by picture the worse of two sets of the same people is as bad in all else
+    more = faces.people("train", 300, 10, spoiled=1.0, size=8).nuisances
+    np.testing.assert_array_equal(more[way > 0], table[way > 0])
+
+
+@pytest.mark.parametrize("number", range(1, 5), ids=faces.SPOILED)
+def test_the_more_a_picture_is_spoiled_the_less_is_left_of_it(number):
+    drawn = faces.people("test", 150, 8, spoiled=1.0)
+    plain = faces.people("test", 150, 8)
+    way, severity = (drawn.nuisances[name] for name in ("spoiled", "severity"))
+    rows = np.flatnonzero(way == number)
+    alike = [
+        np.corrcoef(drawn.images[row].ravel(), plain.images[row].ravel())[0, 1] for row in rows
+    ]
+    thirds = np.array_split(np.array(alike)[np.argsort(severity[rows])], 3)
+    good, middle, bad = map(np.mean, thirds)
+    assert good > 0.85
+    assert good > middle + 0.05
+    assert middle > bad + 0.1
+
+
 # --- the table tells what is seen -----------------------------------------------------------------
 
 
@@ -312,6 +352,23 @@ def test_a_bar_hides_what_is_behind_it():
     behind, around = rows_at(0.01, 0.19), ~rows_at(-0.05, 0.25)
     assert np.ptp(barred[:, behind]) == 0
     np.testing.assert_array_equal(barred[:, around], grey(people)[:, around])
+
+
+def test_blur_is_a_gaussian_of_that_width(average):
+    """Against the same filter as a matrix, whose rows have the variance asked for."""
+    sharp, size = grey(average, size=32)[0], 32
+    step = 0.5 * np.eye(size) + 0.25 * (np.eye(size, k=1) + np.eye(size, k=-1))
+    step[0, 0] = step[-1, -1] = 0.75  # the edge goes on
+    for blur, passes in ((0.0, 0), (0.0625, 8), (0.125, 32)):
+        assert passes == 2 * (blur * size) ** 2
+        filtered = np.linalg.matrix_power(step, passes)
+        expected = filtered @ sharp @ filtered.T
+        np.testing.assert_allclose(
+            grey(average, size=32, blur=blur)[0], expected, atol=1 / 255 + 1e-6
+        )
+    many = grey(np.tile(average, (3, 1)), size=32, blur=[0.125, 0, 0.0625])  # each has its own
+    for row, blur in zip(many, (0.125, 0, 0.0625), strict=True):
+        np.testing.assert_array_equal(row, grey(average, size=32, blur=blur)[0])
 
 
 def test_low_resolution_makes_blocks(average):
@@ -401,6 +458,7 @@ WRONG = {
         "images": [0, "many", 10**9],
         "strength": [-0.1, 1.1, np.nan, "high", None, [0.5, 0.5]],
         "hard": ["hat", 1, ["bar"]],
+        "spoiled": [-0.1, 1.1, np.nan, "all", None, [0.5, 0.5]],
         "seed": [-1, 0.5, 2**64, None],
         "size": [7, 513, 28.0, (28, 28)],
     },
