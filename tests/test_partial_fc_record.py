@@ -17,8 +17,7 @@ RATES = ("tar_1e-2", "tar_1e-3", "tar_1e-4", "eer", "rank_1")
 MEASURED = {*RATES, "columns", "brought", "scale_90", "loss"}
 
 
-def run_of(row):
-    return Run(**{name: row[name] for name in asdict(Run())})
+run_of = partial_fc.STUDY.run_of
 
 
 # --- the record in the repository -----------------------------------------------------------------
@@ -126,8 +125,8 @@ def trained(monkeypatch):
         asked.people.append(count)
         return count, images
 
-    monkeypatch.setattr(partial_fc, "train", train)
     monkeypatch.setattr(partial_fc.faces, "people", people)
+    asked.study = replace(partial_fc.STUDY, train=train)
     return asked
 
 
@@ -137,21 +136,21 @@ def rows_in(path):
 
 def test_what_is_missing_is_trained_and_nothing_twice(trained, tmp_path):
     path = tmp_path / "record.json"
-    partial_fc.record(RUNS[3:5], path)
+    trained.study.record(RUNS[3:5], path)
     assert trained.runs == list(RUNS[3:5])
     before = rows_in(path)
-    partial_fc.record(RUNS[:6], path)
+    trained.study.record(RUNS[:6], path)
     assert trained.runs == [RUNS[3], RUNS[4], RUNS[0], RUNS[1], RUNS[2], RUNS[5]]
     assert [run_of(row) for row in rows_in(path)] == list(RUNS[:6]), "in the order of RUNS"
     assert rows_in(path)[3:5] == before
     assert rows_in(path)[3]["loss"] == round(RUNS[3].share / 3, 5)
     trained.runs.clear(), trained.people.clear()
-    partial_fc.record(RUNS[:6], path)
+    trained.study.record(RUNS[:6], path)
     assert trained.runs == trained.people == [], "faces were drawn for nothing"
 
 
 def test_faces_are_drawn_once_for_each_number_of_people(trained, tmp_path):
-    partial_fc.record(RUNS, tmp_path / "record.json")
+    trained.study.record(RUNS, tmp_path / "record.json")
     assert trained.runs == list(RUNS)
     assert trained.people == [5000, 1000, 25_000, 5000]
     assert {name: FILE[name] for name in FILE if name != "rows"}.items() <= json.loads(
@@ -163,38 +162,38 @@ def test_a_run_is_written_before_the_next_one_starts(trained, tmp_path):
     path = tmp_path / "record.json"
     trained.stop_at = RUNS[2]
     with pytest.raises(KeyboardInterrupt):
-        partial_fc.record(RUNS[:4], path)
+        trained.study.record(RUNS[:4], path)
     assert [run_of(row) for row in rows_in(path)] == list(RUNS[:2])
     trained.stop_at = None
-    partial_fc.record(RUNS[:4], path)
+    trained.study.record(RUNS[:4], path)
     assert trained.runs == list(RUNS[:4])
 
 
-def command(monkeypatch, *arguments):
+def command(study, monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["partial_fc", *arguments])
-    partial_fc.main()
+    study.main(partial_fc.__doc__)
 
 
 def test_processes_share_the_runs_and_join_puts_their_files_together(
     trained, tmp_path, monkeypatch
 ):
     path = tmp_path / "partial_fc.json"
-    monkeypatch.setattr(partial_fc, "PATH", path)
+    study = replace(trained.study, path=path)
     for process in range(4):
-        command(monkeypatch, "--process", f"{process}/4")
+        command(study, monkeypatch, "--process", f"{process}/4")
     assert not path.exists()
     assert len(trained.runs) == len(set(trained.runs)) == len(RUNS)
-    command(monkeypatch, "--join")
+    command(study, monkeypatch, "--join")
     assert [run_of(row) for row in rows_in(path)] == list(RUNS)
     trained.runs.clear()
-    command(monkeypatch)
+    command(study, monkeypatch)
     assert trained.runs == []
 
 
 def test_join_adds_to_what_is_recorded(trained, tmp_path, monkeypatch):
     path = tmp_path / "partial_fc.json"
-    monkeypatch.setattr(partial_fc, "PATH", path)
-    partial_fc.record(RUNS[1::2], path)
-    command(monkeypatch, "--process", "0/2")
-    command(monkeypatch, "--join")
+    study = replace(trained.study, path=path)
+    trained.study.record(RUNS[1::2], path)
+    command(study, monkeypatch, "--process", "0/2")
+    command(study, monkeypatch, "--join")
     assert [run_of(row) for row in rows_in(path)] == list(RUNS)

@@ -2,17 +2,11 @@
 
     python -m lib.records.partial_fc
 
-trains what data/partial_fc.json does not have yet, one line a run; it can be stopped and goes on.
-The runs are many, and any backend and device will do: what trained a row is written in it. On a
-large GPU eight processes side by side (`--process 0/8` to `7/8`, then `--join`) take about ten
-minutes for all of them; on two cores a run takes some minutes.
+trains what data/partial_fc.json does not have yet (`lib.records.study`). On two cores a run takes
+some minutes.
 """
 
-import argparse
-import itertools
-import json
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -20,10 +14,10 @@ import numpy as np
 
 from .. import evaluation, faces, feasibility, inputs, training
 from ..backbones import build_backbone
-from ..files import write_atomically
 from ..layers import CosineHead
 from ..losses import ArcFaceLoss
 from ..models import PartialFCModel
+from .study import Study
 
 PATH = Path(__file__).resolve().parents[2] / "data" / "partial_fc.json"
 IMAGES, EPOCHS, MARGIN, SCALE = 50_000, 10, 0.3, 10.0
@@ -122,66 +116,16 @@ def train(run, known):
     }
 
 
-def recorded(**asked):
-    """The rows of the runs that are as asked, `Run`'s defaults for what is not; over the seeds.
-
-    Raises:
-        KeyError: if there is no such run.
-    """
-    wanted = {name: value for name, value in asdict(Run(**asked)).items() if name != "seed"}
-    rows = [row for row in _read(PATH) if wanted.items() <= row.items()]
-    if not rows:
-        raise KeyError(f"no run with {asked} is recorded; RUNS has all that are.")
-    return rows
-
-
-def _read(path):
-    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-
-
-def _write(rows, path):
-    order = {run: place for place, run in enumerate(RUNS)}
-    rows = sorted(rows, key=lambda row: order[_run_of(row)])
-    recipe = {"images": IMAGES, "epochs": EPOCHS, "margin": MARGIN, "scale": SCALE}
-    write_atomically(path, json.dumps(recipe | {"rows": rows}, indent=1) + "\n")
-
-
-def _run_of(row):
-    return Run(**{name: row[name] for name in asdict(Run())})
-
-
-def record(runs, path):
-    """Train those of the runs that the file does not have, and write each when it is done."""
-    done = {_run_of(row) for row in _read(path)}
-    where = f"{keras.backend.backend()}, Keras {keras.__version__}"
-    for people, group in itertools.groupby(runs, lambda run: run.people):
-        todo = [run for run in group if run not in done]
-        known = faces.people("train", people, IMAGES // people) if todo else None
-        for run in todo:
-            keras.utils.clear_session()
-            started = time.perf_counter()
-            row = asdict(run) | train(run, known)
-            row = {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}
-            row |= {"seconds": round(time.perf_counter() - started, 1), "backend": where}
-            _write([*_read(path), row], path)
-            print(row, flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m lib.records.partial_fc")
-    parser.add_argument("--process", default="0/1", help="which of how many, each with its file")
-    parser.add_argument("--join", action="store_true", help="put the files of processes together")
-    asked = parser.parse_args()
-    process, processes = map(int, asked.process.split("/"))
-    parts = PATH.with_suffix("")
-    if asked.join:
-        files = sorted(parts.parent.glob(f"{parts.name}_*_of_*.json"))
-        rows = [*_read(PATH), *(row for file in files for row in _read(file))]
-        _write({_run_of(row): row for row in rows}.values(), PATH)  # each run once
-    else:
-        path = PATH if processes == 1 else Path(f"{parts}_{process}_of_{processes}.json")
-        record(RUNS[process::processes], path)
-
+STUDY = Study(
+    path=PATH,
+    kind=Run,
+    runs=RUNS,
+    recipe={"images": IMAGES, "epochs": EPOCHS, "margin": MARGIN, "scale": SCALE},
+    crowd=lambda run: run.people,
+    draw=lambda people: faces.people("train", people, IMAGES // people),
+    train=train,
+)
+recorded = STUDY.recorded
 
 if __name__ == "__main__":
-    main()
+    STUDY.main(__doc__)

@@ -1,0 +1,171 @@
+"""The study of the losses after ArcFace: its scores by hand, each kind of run once, very small."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import lib  # noqa: F401
+from lib import faces
+from lib.layers import SubCenterHead
+from lib.records import after_arcface as study
+from lib.records.after_arcface import GRID, LOSSES, SEEDS, Run
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def test_rank_correlation_is_spearmans():
+    first, second = np.random.default_rng(0).standard_normal((2, 300))
+    expected = stats.spearmanr(first, second + first).statistic
+    assert study.rank_correlation(first, second + first) == pytest.approx(expected)
+
+
+def test_cleaning_by_hand_and_its_auc_is_the_share_of_pairs():
+    angles = np.array([10.0, 20, 76, 80, 90, 30])
+    wrong = np.array([False, False, False, True, True, True])
+    found = study.cleaning_scores(angles, wrong)
+    assert found == {
+        "dropped": pytest.approx(3 / 6),
+        "dropped, wrong": pytest.approx(2 / 3),
+        "wrong, dropped": pytest.approx(2 / 3),
+        "auc": pytest.approx(np.mean(angles[wrong][:, None] > angles[~wrong])),
+    }
+
+
+def test_an_image_is_measured_by_the_center_that_most_of_its_class_are_near():
+    head = SubCenterHead(2, centers=2)
+    head.build((None, 3))
+    head.directions.kernel.assign(np.eye(3)[[0, 1, 2, 0]].T)  # class 0: x, y; class 1: z, x
+    backbone = keras.Sequential([keras.Input((3,)), keras.layers.Identity()])
+    named = SimpleNamespace(
+        images=np.float32([[1, 0, 0], [1, 0.1, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]]),
+        labels=np.array([0, 0, 0, 1, 1]),
+    )
+    found = study.dominant_angles(SimpleNamespace(layers=[backbone, head]), named)
+    expected = [0, math.degrees(math.atan(0.1)), 90, 0, 45]
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+class SeesTraits:
+    """Not a network: it knows who is in the picture and how good that is."""
+
+    def __init__(self, monkeypatch, noise):
+        self.noise, self.drawn, people = noise, [], faces.people
+
+        def remember(*arguments, **more):
+            self.drawn.append(people(*arguments, **more, size=8))
+            return self.drawn[-1]
+
+        monkeypatch.setattr(study.faces, "people", remember)
+        monkeypatch.setattr(study.evaluation, "embed", self.embed)
+
+    def embed(self, backbone, images):
+        (drawn,) = (one for one in self.drawn if one.images is images)
+        rng = np.random.default_rng(len(images))
+        severity = drawn.nuisances["severity"][:, None]
+        noise = rng.standard_normal((len(images), 28))
+        rows = drawn.traits[drawn.labels] + self.noise * severity * noise
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True) * (2 - severity**2)
+
+
+def test_who_is_refused_grows_with_severity_and_falls_where_the_worst_are_left_out(
+    monkeypatch,
+):
+    SeesTraits(monkeypatch, noise=2.0)
+    found = study.severity_scores(None, people=60)
+    assert found["fnmr, good"] == 0
+    assert found["fmr, good"] <= 1e-3
+    refused = [found[f"fnmr, {number}"] for number in range(1, 6)]
+    assert refused == sorted(refused)
+    assert refused[-1] > refused[0] + 0.3
+    assert found["length, severity"] == pytest.approx(1)
+    for share in study.REFUSED:  # the length tells all here
+        assert found[f"fnmr, {share} refused"] == found[f"fnmr, {share} refused, best"]
+    left = [found[f"fnmr, {share} refused"] for share in study.REFUSED]
+    assert left == sorted(left, reverse=True)
+    assert left[0] == pytest.approx(np.mean(refused), abs=0.05)
+    assert left[-1] < left[0] - 0.2
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def test_the_grid_has_what_it_is_chosen_from_and_the_best_of_each_is_taken():
+    grid = study._grid_runs()
+    assert len(set(grid)) == len(grid) == 61
+    assert {run.part for run in grid} == {"validation"}
+    assert set(GRID) <= set(LOSSES)
+    rows = [{**vars(run), "tar_1e-3": 1 / (1 + place)} for place, run in enumerate(reversed(grid))]
+    assert study.best(rows[1:]) is None
+    chosen = study.best(rows)
+    assert chosen["ArcFace"] == Run("ArcFace", **GRID["ArcFace"][-1])
+    finals = study._final_runs(chosen)
+    assert len(set(finals)) == len(finals)
+    assert {run.seed for run in finals} == set(SEEDS)
+    assert {run.part for run in finals} == {"test"}
+    ada = chosen["AdaFace"]
+    assert {replace(ada, extra=0.0, seed=1), replace(ada, extra=-0.333, seed=1)} <= set(finals)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(study, "PEOPLE", 12)
+    monkeypatch.setattr(study, "EPOCHS", 2)
+    monkeypatch.setattr(study, "WARMUP", 1)
+    monkeypatch.setattr(study, "DIM", 8)
+    monkeypatch.setattr(
+        study.faces, "people", lambda part, count, images, **more: PEOPLE(part, 46, images, **more)
+    )
+
+
+PEOPLE = faces.people
+EVERY = [
+    *(Run(loss, **grid[0], part="validation") for loss, grid in GRID.items()),
+    Run("AdaFace, random quality", 0.3, 10.0, 0.333, part="validation"),
+    Run("sub-centers, cleaned", 0.4, 10.0, 3.0, spoiled=0.0, wrong=0.25, part="validation"),
+    Run("ArcFace", 0.4, 10.0),
+]
+
+
+@pytest.mark.parametrize("run", EVERY, ids=lambda run: f"{run.loss}, {run.part}")
+def test_each_kind_of_run(small, run):
+    assert run.loss in LOSSES or run.loss == "sub-centers, cleaned"
+    known = PEOPLE("train", 12, 8, spoiled=run.spoiled)
+    found = study.train(run, known)
+    assert all(isinstance(value, float) for value in found.values())
+    assert 0 <= found["tar_1e-3"] <= found["tar_1e-2"] <= 1
+    assert ("fnmr, 3" in found) == (run.part == "test")
+    assert ("auc" in found) == (run.wrong > 0)
+
+
+def test_quality_by_chance_is_drawn_anew_and_kept_within_its_ends(small):
+    known = PEOPLE("train", 12, 2)
+    backbone = study.build_backbone(8)
+    head = study.CosineHead(12)
+    model, loss = LOSSES["AdaFace, random quality"](
+        Run(margin=0.3, extra=0.6), backbone, head, known
+    )
+    assert loss is None
+    model.build((None, 28, 28, 1))
+    first, second = (np.array(model.quality(np.ones(500, "float32"))) for _ in range(2))
+    assert np.any(first != second)
+    assert np.abs(first).max() == 1
+    assert np.std(np.clip(first, -0.99, 0.99)) == pytest.approx(0.55, abs=0.08)
+
+
+def test_the_margins_of_magface_lie_around_the_lengths_of_the_warm_up(small):
+    known = PEOPLE("train", 12, 8)
+    backbone = study.build_backbone(8)
+    lengths = np.linalg.norm(backbone.predict(known.images, verbose=0), axis=1)
+    model, _ = LOSSES["MagFace"](
+        Run("MagFace", 0.4, 10.0, 0.15), backbone, study.CosineHead(12), known
+    )
+    assert model.margins == pytest.approx((0.25, 0.55))
+    short, long = model.lengths
+    assert 0.4 * lengths.min() < short < lengths.min()
+    assert lengths.max() < long < 1.6 * lengths.max()
+    assert model.weight == pytest.approx(1.5 * model.least_weight)
