@@ -23,15 +23,17 @@ LOSS_COLORS = {
     "ArcFace": COLORS[6],
     "combined": COLORS[5],
 }
+# Each another succession of dots, short strokes and long ones, so that they can be told apart in
+# black and white; gaps are wide enough for a line of two points in a small picture.
 LOSS_DASHES = {
     "softmax": ":",
-    "center loss": (0, (1, 1, 1, 3)),
-    "modified softmax": (0, (8, 2)),
+    "center loss": (0, (1, 1, 1, 4)),
+    "modified softmax": (0, (14, 3)),
     "NormFace": "-",
-    "SphereFace": (0, (5, 1, 1, 1)),
-    "CosFace": "--",
-    "ArcFace": "-.",
-    "combined": (0, (6, 1, 1, 1, 1, 1)),
+    "SphereFace": (0, (2.5, 1, 2.5, 1, 2.5, 4)),
+    "CosFace": (0, (5, 2)),
+    "ArcFace": (0, (7, 2.5, 1, 2.5)),
+    "combined": (0, (10, 1.2, 1, 1.2, 1, 1.2)),
 }
 
 
