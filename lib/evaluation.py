@@ -220,19 +220,48 @@ def evaluate_model(model, digits):
         model: as for `backbone_of`.
         digits: held-out images give the scores, training originals the class centres.
     """
+    x_test, y_test, x_clean, y_clean = _parts_of(digits)
     backbone = backbone_of(model)
-    for part in ("x_test", "y_test", "x_clean", "y_clean"):
+    return scoreboard(
+        logits=embed(model, x_test),
+        embeddings=embed(backbone, x_test),
+        labels=y_test,
+        centre_embeddings=embed(backbone, x_clean),
+        centre_labels=y_clean,
+    )
+
+
+def _parts_of(digits):
+    """Held-out images and their labels, training originals and theirs."""
+    parts = ("x_test", "y_test", "x_clean", "y_clean")
+    for part in parts:
         if not hasattr(digits, part):
             raise TypeError(
                 f"digits: {inputs.shown(digits)} has no {part}; pass what data.load_digits gives."
             )
-    return scoreboard(
-        logits=embed(model, digits.x_test),
-        embeddings=embed(backbone, digits.x_test),
-        labels=digits.y_test,
-        centre_embeddings=embed(backbone, digits.x_clean),
-        centre_labels=digits.y_clean,
-    )
+    return [getattr(digits, part) for part in parts]
+
+
+def for_pictures(model, digits):
+    """What the pictures of `lib.plots` show of a model: their arguments, by name.
+
+    Args:
+        model: as for `backbone_of`; its head has one weight vector a class.
+        digits: held-out images are shown, training originals give the class centres.
+
+    Returns:
+        A dictionary: embeddings (N, D) and labels (N,) of the held-out images, centres (C, D) and
+        the head's weights (D, C).
+    """
+    x_test, y_test, x_clean, y_clean = _parts_of(digits)
+    backbone = backbone_of(model)
+    head = getattr(model, "head", None) or _head_of(model)
+    return {
+        "embeddings": embed(backbone, x_test),
+        "labels": y_test,
+        "centres": class_centres(embed(backbone, x_clean), y_clean),
+        "weights": keras.ops.convert_to_numpy(head.kernel),
+    }
 
 
 def distance_scores(embeddings, labels, centre_embeddings, centre_labels):

@@ -246,13 +246,9 @@ def plot_angle_histogram(ax, embeddings, labels, centres):
         centres: (C, D), one row a class, as `lib.evaluation.class_centres` gives them.
     """
     _check_axes(ax)
-    angles = np.degrees(angles_to_centres(embeddings, centres))
-    if angles.shape[1] < 2:
-        raise ValueError("centres: one class only; the angles to others need two or more.")
-    labels = inputs.class_numbers(labels, *angles.shape)
-    own = np.eye(len(centres), dtype=bool)[labels]
+    own, others = _own_and_others(embeddings, labels, centres)
     bins = np.linspace(0, 180, 61)
-    own_share, other_share = (np.histogram(angles[mask], bins)[0] for mask in (own, ~own))
+    own_share, other_share = (np.histogram(angles, bins)[0] for angles in (own, others))
     ax.stairs(own_share / own_share.max(), bins, fill=True, color=OWN, label="own class")
     ax.stairs(other_share / other_share.max(), bins, color=OTHER, lw=1.6, hatch="///",
               label="other classes")  # fmt: skip
@@ -291,6 +287,84 @@ def three_pictures(name, embeddings, labels, centres, weights=None):
     for ax in axes[:2] if dimensions == 3 else ():
         ax.set_box_aspect((1, 1, 1), zoom=0.8)  # else the layout cuts the third label off
         ax.locator_params(nbins=3)
+    return fig
+
+
+def plot_own_and_nearest(ax, embeddings, labels, centres, widest=60):
+    """Compare the angle to the own class's centre with that to the nearest of the others.
+
+    Both are densities, so that two such pictures can be laid on the same axes.
+
+    Args:
+        ax: 2-D axes.
+        embeddings: (N, D).
+        labels: (N,) class numbers.
+        centres: (C, D), one row a class, as `lib.evaluation.class_centres` gives them.
+        widest: the largest angle shown, in degrees; thirty bars lead up to it.
+    """
+    _check_axes(ax)
+    own, others = _own_and_others(embeddings, labels, centres)
+    bins = np.linspace(0, inputs.number_between(widest, "widest", 0, 180.001), 31)
+    own_share, nearest_share = (
+        np.histogram(angles, bins)[0] / len(angles) / np.diff(bins)
+        for angles in (own, others.min(axis=1))
+    )
+    ax.stairs(own_share, bins, fill=True, color=OWN, label="own class")
+    ax.stairs(nearest_share, bins, color=OTHER, lw=2, hatch="///", label="nearest other")
+    highest = max(own_share.max(), nearest_share.max()) or 1
+    ax.set(xlim=(0, widest), ylim=(0, 1.35 * highest))  # room for the legend
+    ax.set(xlabel="angle to a class centre (degrees)", ylabel="density")
+    ax.set(title="own and nearest other")
+    ax.legend(loc="upper right")
+    return ax
+
+
+def _own_and_others(embeddings, labels, centres):
+    """The angles to the own centre (N,) and to all the other centres (N, C - 1), in degrees."""
+    angles = np.degrees(angles_to_centres(embeddings, centres))
+    if angles.shape[1] < 2:
+        raise ValueError("centres: one class only; the angles to others need two or more.")
+    labels = inputs.class_numbers(labels, *angles.shape)
+    own = np.eye(len(centres), dtype=bool)[labels]
+    return angles[own], angles[~own].reshape(len(angles), -1)
+
+
+def pictures_in_rows(name, rows, widest=60):
+    """Three pictures of each of several models in the plane, a row for each, to compare them.
+
+    Embeddings, their directions on the circle with those of the class weights, and the angles to
+    the own and to the nearest other class centre, these on the same axes.
+
+    Args:
+        name: the figure's name, unique in the notebook.
+        rows: a dictionary, name of the model → a dictionary with embeddings (N, 2), labels, centres
+            and, where there are any, weights: what `lib.evaluation.for_pictures` returns.
+        widest: as for `plot_own_and_nearest`.
+
+    Returns:
+        The figure; pass it to `show`. Its axes are numbered row by row.
+    """
+    inputs.dictionary(rows, "rows", "{'ArcFace': evaluation.for_pictures(model, digits)}")
+    needed, possible = {"embeddings", "labels", "centres"}, {"weights"}
+    for row, parts in rows.items():
+        keys = set(inputs.dictionary(parts, "rows", "what evaluation.for_pictures returns"))
+        if not needed <= keys <= needed | possible:
+            raise ValueError(
+                f"rows: {inputs.shown(row)} has {inputs.some(sorted(map(str, keys)))}; expected "
+                f"{', '.join(sorted(needed))} and perhaps weights."
+            )
+    fig, axes = new_figure(
+        name, columns=3, rows=len(rows), width=9.6, height=3.2 * len(rows), squeeze=False
+    )
+    for (cloud, circle, angles), (row, parts) in zip(axes, rows.items(), strict=True):
+        embeddings, labels, centres = (parts[key] for key in ("embeddings", "labels", "centres"))
+        plot_embeddings(cloud, embeddings, labels, parts.get("weights"))
+        plot_unit_circle(circle, embeddings, labels, parts.get("weights"))
+        plot_own_and_nearest(angles, embeddings, labels, centres, widest)
+        cloud.set_title(row)
+    highest = max(ax.get_ylim()[1] for ax in axes[:, 2])
+    for ax in axes[:, 2]:
+        ax.set_ylim(0, highest)
     return fig
 
 

@@ -259,6 +259,7 @@ ARGUMENTS = {
     ),
     "visitors": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE),
     "weights": (CENTRES.T, WEIGHTS),
+    "widest": (60, number(0, 181)),
     "width": (4, number(0)),
     "within_pixels": (9, number(0)),
 }
@@ -267,6 +268,7 @@ DRAWN = {
     "embeddings": (EMBEDDINGS, IN_PLANE),
     "labels": (LABELS, class_numbers(LABELS, ten=LABELS + 10)),
 }
+IN_ROW = {"embeddings": EMBEDDINGS, "labels": LABELS, "centres": CENTRES}
 WHO = {"labels": (LABELS, identities(LABELS))}
 SPLIT = {
     "scores": (SCORES, array(SCORES)),
@@ -330,6 +332,14 @@ ESPECIALLY = {
     plots.plot_angle_histogram: CLASSES
     | {"centres": (CENTRES, directions(CENTRES, one=CENTRES[:1]) | FIVE)},
     plots.three_pictures: DRAWN,
+    plots.plot_own_and_nearest: CLASSES
+    | {"centres": (CENTRES, directions(CENTRES, one=CENTRES[:1]) | FIVE)},
+    plots.pictures_in_rows: {
+        "rows": (
+            {"a": IN_ROW, "b": IN_ROW | {"weights": CENTRES.T}},
+            dictionary(nothing={}, less={"labels": LABELS}, more=IN_ROW | {"head": 3}),
+        ),
+    },
     plots.plot_decision_regions: DRAWN,
     plots.tsne: {
         "embeddings": (

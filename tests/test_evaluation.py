@@ -175,6 +175,11 @@ def test_a_model_is_evaluated_by_its_backbone_and_its_output(wrap):
     embeddings = evaluation.embed(backbone, digits.x_test, batch_size=5)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, test, rtol=1e-4, atol=1e-4)
+    shown = evaluation.for_pictures(model, digits)
+    centres = evaluation.class_centres(clean, digits.y_clean)
+    assert np.array_equal(shown["labels"], digits.y_test)
+    for name, expected in (("embeddings", test), ("centres", centres), ("weights", weights)):
+        np.testing.assert_allclose(shown[name], expected, rtol=1e-3, atol=1e-3)
 
 
 def layers_of(kind, head):

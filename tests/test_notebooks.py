@@ -193,7 +193,7 @@ def is_drawing(node):
 def axes_labelled(book):
     """The functions of lib.plots label their axes; what a cell draws itself it has to label."""
     for cell, _, _ in drawn(book):
-        by_lib = "plots.plot_" in cell.source or "set_axis_off" in cell.source
+        by_lib = re.search(r"plots\.(plot_|pictures_in_rows)|set_axis_off", cell.source)
         vertical = "ylabel" in cell.source or "title" in cell.source
         if not by_lib and not ("xlabel" in cell.source and vertical):
             yield f"cell {cell.id} draws into axes that say not what they show: set xlabel, ylabel"

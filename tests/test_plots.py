@@ -6,7 +6,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import evaluation, plots, verification
+from lib import evaluation, palette, plots, verification
 from lib.records import results
 
 import keras
@@ -119,6 +119,52 @@ def test_the_histogram_counts_own_and_other_angles(flower):
     own, other = (patch.get_data() for patch in ax.patches)
     assert own.edges[:-1][own.values > 0].max() < 3  # at most 1.8 degrees from the centre
     assert other.edges[:-1][other.values > 0].min() >= 33  # the next ray is 36 degrees away
+
+
+def test_losses_differ_in_what_strokes_follow_each_other_not_only_in_their_lengths():
+    def strokes(dash):
+        named = {"-": (0, ()), ":": (0, plt.rcParams["lines.dotted_pattern"])}
+        lengths = named.get(dash, dash)[1][::2]
+        kinds = ["dot" if x < 2 else "short" if x < 4 else "stroke" if x < 9 else "long"
+                 for x in lengths]  # fmt: skip
+        return tuple(sorted(kinds))
+
+    kinds = [strokes(dash) for dash in palette.LOSS_DASHES.values()]
+    assert len(set(kinds)) == len(palette.LOSS_COLORS) == 8
+
+
+def test_the_nearest_other_is_one_angle_an_image(flower):
+    """As a density: what is shown of both covers the same area, one, if all of it is shown."""
+    embeddings, labels, weights = flower
+    _, ax = plots.new_figure("nearest")
+    plots.plot_own_and_nearest(ax, embeddings, labels, weights.T)
+    own, nearest = (patch.get_data() for patch in ax.patches)
+    assert own.edges[:-1][own.values > 0].max() < 3
+    shown = nearest.edges[:-1][nearest.values > 0]
+    assert 33 <= shown.min() <= shown.max() < 37  # the rays beyond the neighbours do not count
+    for drawn in (own, nearest):
+        assert (drawn.values * np.diff(drawn.edges)).sum() == pytest.approx(1)
+    _, ax = plots.new_figure("cut")
+    plots.plot_own_and_nearest(ax, embeddings, labels, weights.T, widest=20)
+    assert not ax.patches[1].get_data().values.any()  # all of them are wider
+
+
+def test_each_row_has_the_three_pictures_of_its_model(flower):
+    embeddings, labels, weights = flower
+    near = {"embeddings": embeddings, "labels": labels, "centres": weights.T, "weights": weights}
+    wide = near | {"embeddings": embeddings + (1, 0), "weights": None}
+    fig = plots.pictures_in_rows("rows", {"near": near, "wide": wide}, widest=40)
+    fig.canvas.draw()
+    assert [ax.get_title() for ax in fig.axes[::3]] == ["near", "wide"]
+    for ax, parts in zip(fig.axes[::3], (near, wide), strict=True):
+        drawn = np.concatenate([points.get_offsets() for points in ax.collections])
+        np.testing.assert_allclose(drawn, parts["embeddings"])  # both are sorted by class
+    assert len(fig.axes[0].lines) == len(fig.axes[3].lines) + 10  # ten directions of weights
+    first, second = fig.axes[2], fig.axes[5]
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_xlim() == second.get_xlim() == (0, 40)
+    highest = max(patch.get_data().values.max() for patch in (*first.patches, *second.patches))
+    assert first.get_ylim()[1] > highest
 
 
 def test_decision_regions_show_the_winning_class(flower):

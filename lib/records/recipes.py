@@ -99,7 +99,7 @@ def modified_softmax(
     return model
 
 
-def length_scaled_margin(data, options, num_classes=10, embedding_dim=2, verbose=True):
+def length_scaled_margin(data, options, num_classes=10, embedding_dim=2, epochs=None, verbose=True):
     """A margin with the embedding's own length as the scale, from random weights.
 
     Args:
@@ -107,7 +107,7 @@ def length_scaled_margin(data, options, num_classes=10, embedding_dim=2, verbose
     """
     backbone = build_backbone(embedding_dim)
     model = models.FeatureScaleMarginModel(backbone, num_classes, **options)
-    training.train(model, data, verbose=verbose)
+    training.train(model, data, epochs=epochs, verbose=verbose)
     return model
 
 
