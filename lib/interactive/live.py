@@ -133,26 +133,35 @@ class Recorder(keras.callbacks.Callback):
         self.steps_before += self.params["steps"] * (self.epoch + 1)
 
     def _keep(self, epochs):
-        images = self.digits.x_test[: self.count]
-        embeddings = evaluation.embed(evaluation.backbone_of(self.model), images)
+        head, backbone = _head_of(self.model), evaluation.backbone_of(self.model)
+        embeddings = evaluation.embed(backbone, self.digits.x_test)
         self.record.epochs.append(epochs)
-        self.record.embeddings.append(embeddings)
-        self.record.weights.append(_class_weights(self.model))
-        self.record.scores.append(_scores(self.model, self.digits))
+        self.record.embeddings.append(embeddings[: self.count])
+        self.record.weights.append(np.array(keras.ops.convert_to_numpy(head.kernel)))
+        self.record.scores.append(_scores(backbone, head, embeddings, self.digits))
 
 
-def _class_weights(model):
-    """(D, C) class weights of a model, a copy; NaN while it has none."""
-    head = getattr(model, "head", None) or model.layers[-1]
-    return np.array(keras.ops.convert_to_numpy(head.kernel))
+def _head_of(model):
+    """The layer that makes a model's output of an embedding."""
+    return getattr(model, "head", None) or model.layers[-1]
 
 
-def _scores(model, digits):
-    """The five values of the scoreboard; NaN where a model has no direction to measure yet."""
+def _scores(backbone, head, embeddings, digits):
+    """The five values of the scoreboard; NaN where a model has no direction to measure yet.
+
+    As `evaluation.evaluate_model` has them, but no image goes through the network twice.
+    """
     try:
-        return astuple(evaluation.evaluate_model(model, digits))
+        board = evaluation.scoreboard(
+            logits=keras.ops.convert_to_numpy(head(embeddings)),
+            embeddings=embeddings,
+            labels=digits.y_test,
+            centre_embeddings=evaluation.embed(backbone, digits.x_clean),
+            centre_labels=digits.y_clean,
+        )
     except ValueError:
         return (np.nan,) * len(SCORES)
+    return astuple(board)
 
 
 class Playback(Panel):
