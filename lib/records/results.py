@@ -30,7 +30,7 @@ from ..backbones import build_backbone
 from ..data import course_mode
 from ..files import Problem, write_atomically
 from .fingerprint import fingerprint
-from .runs import FACE_LOSSES, FULL_RUNS, GRID, KEPT_BACKBONES, MAPPED_RUNS, RUNS, SWEEP, Run
+from .runs import FACE_LOSSES, FULL_RUNS, GRID, KEPT_BACKBONES, KEPT_EMBEDDINGS, RUNS, SWEEP, Run
 
 RESULTS_FILE = Path(__file__).resolve().parents[2] / "data" / "results.json"
 LOCK_SECONDS = 30  # a change of the file takes a few milliseconds
@@ -114,7 +114,7 @@ def recorded_grid(loss):
 
 
 def recorded_embeddings(name, mode=None, folder=RESULTS_FILE.parent):
-    """The kept embeddings of a run in `MAPPED_RUNS`, of its first seed.
+    """The kept embeddings of a run in `KEPT_EMBEDDINGS`, of its first seed.
 
     Returns:
         embeddings (1000, D), float32, of the first 1,000 held-out digits, and labels (1000,).
@@ -243,7 +243,7 @@ def record_all(mode=None, names=None, path=RESULTS_FILE):
             seconds = round(time.perf_counter() - started, 1)
             row = {key: round(float(v), 6) for key, v in run.score(model, data).items()}
             # before the row: what has a row is not trained again
-            if name in MAPPED_RUNS and seed == run.seeds[0]:
+            if name in KEPT_EMBEDDINGS and seed == run.seeds[0]:
                 _keep_embeddings(model, data, _embeddings_file(name, mode, path.parent))
             if name in KEPT_BACKBONES and seed == run.seeds[0]:
                 _keep_backbone(model, _backbone_file(name, path.parent))

@@ -276,6 +276,7 @@ def _every_loss(dim, cosface_m, arcface_m, combined):
 # A sphere, and 64 dimensions with the margins that the papers use.
 RUNS |= _every_loss(3, 0.2, 0.4, (1, 0.2, 0.1)) | _every_loss(64, 0.35, 0.5, (1, 0.3, 0.2))
 RUNS["combined-0.9-64d"] = _combined((0.9, 0.4, 0.15), dim=64)
+RUNS["softmax-64d-five-digits"] = _run("softmax", "softmax", dim=64, num_classes=5)
 
 
 # --- faces never seen -----------------------------------------------------------------------------
@@ -475,7 +476,12 @@ FULL_RUNS = {
     for name in (pattern.format(dim) for dim in DIMENSIONS for pattern in COMPARED.values())
 } | DEMO_RUNS
 
-# Of these the embeddings of 1,000 held-out digits are kept as well, for a map of each.
+# Of these a map is drawn.
 MAPPED_RUNS = tuple(
-    name for name in RUNS | DEMO_RUNS if name.startswith("demo-20d") or "-64d" in name
+    name
+    for name, run in (RUNS | DEMO_RUNS).items()
+    if name.startswith("demo-20d") or ("-64d" in name and run.num_classes == 10)
 )
+# Of these the embeddings of 1,000 held-out digits are kept: for the maps, and for what networks of
+# five digits make of the other five.
+KEPT_EMBEDDINGS = (*MAPPED_RUNS, "softmax-2d-five-digits", "softmax-64d-five-digits")
