@@ -20,29 +20,36 @@ def first_loss(loss):
     return "right: ln 10 = 2.303. A first loss far above it means logits of wild size."
 
 
-@self_check("1.2 a stable softmax")
-def stable_softmax(softmax):
-    logits = np.array([[0.0, math.log(3.0)], [1.0, 1.0]])
-    probabilities = require_shape(softmax(logits), logits.shape)
-    if np.allclose(probabilities.sum(axis=0), 1) and not np.allclose(probabilities.sum(axis=1), 1):
-        raise Hint("the columns add up to 1, but each row is one image: sum over axis 1.")
-    if math.isclose(probabilities.sum(), 1):
-        raise Hint("all values together add up to 1: sum over axis 1, with keepdims=True.")
-    if not np.allclose(probabilities, [[0.25, 0.75], [0.5, 0.5]]):
-        raise Hint(
-            "logits 0 and ln 3 should give 0.25 and 0.75: exp, then divide by the row's sum."
-        )
+@self_check("1.2 smooth the labels")
+def smoothed_loss(smoothed):
+    labels, epsilon = np.array([0, 2]), 0.3
+    logits = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5]])
+    losses = require_shape(smoothed(labels, logits, epsilon), (2,))
+    costs = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits  # −ln p of every class
+    right, everybody = costs[[0, 1], labels], costs.mean(axis=1)
+    expected = (1 - epsilon) * right + epsilon * everybody
+    if np.allclose(losses, -expected):
+        raise Hint("a probability below 1 has a negative logarithm; the loss is minus that.")
+    if np.allclose(losses, right):
+        raise Hint("your loss does not know about ε: the other classes have a part in it.")
+    if np.allclose(losses, epsilon * right + (1 - epsilon) * everybody):
+        raise Hint("the shares are swapped: ε is spread out, 1 − ε goes to the right class.")
+    if np.allclose(losses, (1 - epsilon) * right + epsilon * costs.sum(axis=1)):
+        raise Hint("every class gets all of ε: three classes share it, a third each.")
+    if np.allclose(losses, (1 - epsilon) * right + epsilon * (costs.sum(axis=1) - right) / 2):
+        raise Hint("you spread ε over the wrong classes only; here the right one gets its part.")
+    if not np.allclose(losses, expected):
+        raise Hint("add up −ln p of all classes, each times its target: ε/C, and 1 − ε more for y.")
     with np.errstate(all="ignore"):
-        large = softmax(np.array([[1000.0, 1000.0]]))
-        mixed = softmax(np.array([[1000.0, 1000.0], [0.0, 0.0]]))
-    if not np.allclose(large, 0.5):
-        raise Hint("two logits of 1000 should give 0.5 each: subtract the maximum before exp.")
-    if not np.allclose(mixed, 0.5):
+        far = smoothed(np.array([0]), np.array([[1000.0, 0.0, 0.0]]), epsilon)
+    if not np.isfinite(far).all():
         raise Hint(
-            "you subtract the largest logit of the whole batch; a row far below it turns into 0/0."
-            " Each row needs its own maximum: axis=1, keepdims=True."
+            "logits of 1000 give NaN or infinity: subtract the row's maximum, and never take the "
+            "logarithm of a probability that has become 0."
         )
-    return "right, also where exp alone would overflow."
+    if not np.allclose(far, 200):
+        raise Hint("a class 1000 behind costs 1000, times ε/C: a clip has cut it off.")
+    return "right: a class far behind costs something, so longer is no longer always better."
 
 
 @self_check("1.3 find the mistakes")
