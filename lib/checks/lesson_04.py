@@ -3,7 +3,7 @@
 import math
 
 from lib import losses
-from lib.course import Hint, self_check
+from lib.course import Hint, require_shape, self_check
 
 import numpy as np
 
@@ -23,28 +23,32 @@ def room_and_gap(room, gap):
     return "right: half of the 36° belong to nobody, (m − 1)/(m + 1) = 1/2."
 
 
-@self_check("4.2 write ψ")
-def psi_function(psi):
-    theta = np.radians([0.0, 30.0, 60.0, 100.0, 170.0])
-    first = np.asarray(psi(theta[:1], 4), dtype=float)
-    if np.allclose(first, -1):
-        raise Hint("an image on its class gets −1: -1**k is −(1**k); write (-1)**k.")
+@self_check("4.2 back to the angle")
+def angle_behind(angle_of):
+    theta = np.radians([0.0, 20.0, 60.0, 100.0, 150.0, 175.0])
+    values = np.asarray(losses.psi(4 * theta), dtype=float)
     with np.errstate(invalid="ignore"):
-        values = np.asarray(psi(theta, 4), dtype=float)
-    if values.shape != theta.shape:
-        raise Hint(f"the result has shape {values.shape}, expected {theta.shape}.")
-    if np.isnan(values).any():
-        raise Hint("a negative number to a fractional power is NaN: round k down, np.floor.")
-    expected = np.asarray(losses.psi(4 * theta))
-    if np.allclose(values, np.cos(4 * theta)):
-        raise Hint("that is cos 4θ, which rises again beyond 45°.")
-    if np.allclose(values, expected + 2 * np.floor(4 * theta / math.pi)):
-        raise Hint("each piece falls from 1 to −1 and then jumps back up: subtract 2k.")
-    if not np.allclose(values, expected):
-        raise Hint("k is m·θ/π rounded down; then (−1)^k cos(mθ) − 2k. Is θ in radians?")
-    if not np.allclose(psi(theta, 1.5), losses.psi(1.5 * theta)):
-        raise Hint("right for m = 4, but not for m = 1.5: compute k from m·θ, for any m.")
-    return "right, for every m."
+        angles = require_shape(angle_of(values.copy(), 4), theta.shape).astype(float)
+    k = np.floor(4 * theta / math.pi)
+    within = 4 * theta - k * math.pi  # how far down in its piece, in radians
+    if np.isnan(angles).any():
+        raise Hint("no angle has a cosine below −1: lift a value by 2k before the arccos.")
+    if np.allclose(angles, np.degrees(theta), atol=1e-4):
+        raise Hint("radians are asked, those are degrees.")
+    if np.allclose(angles, 4 * theta, atol=1e-4):
+        raise Hint("that is mθ: divide by m.")
+    if np.allclose(angles, within / 4, atol=1e-4):
+        raise Hint("every piece begins at 0 with you: the k pieces before it are π each.")
+    if np.allclose(angles, within / 4 + k * math.pi, atol=1e-4):
+        raise Hint("the pieces before are π each in mθ: divide them by m, too.")
+    if np.allclose(angles, (k * math.pi + np.where(k % 2, math.pi - within, within)) / 4):
+        raise Hint("every second piece is upside down: (−1)^k has turned it already, ψ only falls.")
+    if not np.allclose(angles, theta, atol=1e-6):
+        raise Hint("a piece is 2 high, from 1 − 2k down to −1 − 2k: which k has a value v in it?")
+    uneven = np.asarray(losses.psi(1.5 * theta), dtype=float)
+    if not np.allclose(angle_of(uneven, 1.5), theta, atol=1e-6):
+        raise Hint("right for m = 4, but not for m = 1.5: compute k from the value alone.")
+    return "right: ψ falls all the way, so each value belongs to one angle."
 
 
 @self_check("4.3 find the mistakes")
