@@ -8,38 +8,44 @@ import numpy as np
 
 
 @self_check("9.1 memory of the logits")
-def logits_memory(with_64, with_128):
-    if math.isclose(with_64, 2.56, rel_tol=0.01):
+def logits_memory(with_32, with_64):
+    if math.isclose(with_32, 2.048, rel_tol=0.01):
         raise Hint("that is the logits alone: their gradient is as large.")
-    if math.isclose(with_64, 5.12 / 64, rel_tol=0.01):
-        raise Hint("the batch counts, too: a device has the logits of all 64 × 64 images.")
-    if math.isclose(with_64, 5.12 * 64, rel_tol=0.01):
-        raise Hint("a device has a 64th of the classes.")
-    if not math.isclose(with_64, 5.12, rel_tol=0.01):
-        raise Hint("4 bytes × (64 · 64 images) × (10⁷ / 64 classes), twice, in 10⁹ bytes.")
-    if math.isclose(with_128, 2.56, rel_tol=0.01):
-        raise Hint("half of the classes, but 128 × 64 images now.")
-    if math.isclose(with_128, 10.24, rel_tol=0.01):
-        raise Hint("twice the images, but half of the classes on a device.")
-    if not math.isclose(with_128, 5.12, rel_tol=0.01):
-        raise Hint("images times classes on a device: one doubles, the other halves.")
-    return "right: 5.12 GB, whatever the number of devices. Only a smaller share helps."
+    if math.isclose(with_32, 4.096 / 32, rel_tol=0.01):
+        raise Hint("the batch counts, too: a device has the logits of all 32 × 256 images.")
+    if math.isclose(with_32, 4.096 * 32, rel_tol=0.01):
+        raise Hint("a device has a 32nd of the classes.")
+    if not math.isclose(with_32, 4.096, rel_tol=0.01):
+        raise Hint("4 bytes × (32 · 256 images) × (2 · 10⁶ / 32 classes), twice, in 10⁹ bytes.")
+    if math.isclose(with_64, 4.096, rel_tol=0.01):
+        raise Hint("half of the classes on a device, and as many images in all as before.")
+    if math.isclose(with_64, 1.024, rel_tol=0.01):
+        raise Hint("a device has half of its images, but the logits of everybody's.")
+    if not math.isclose(with_64, 2.048, rel_tol=0.01):
+        raise Hint("64 · 128 images are as many as 32 · 256; what halves is the classes.")
+    return "right: 8·N·C bytes, with N images on a device; how many devices, does not count."
 
 
 @self_check("9.2 the labels' places")
 def places(places_of):
-    columns = np.array([2, 3, 7, 8, 11, 40])
-    labels = np.array([40, 3, 3, 2, 11])
+    columns = np.array([11, 2, 40, 7, 3, 8])
+    labels = np.array([40, 3, 5, 3, 2, 90, 11])
     result = require_shape(places_of(labels, columns), labels.shape)
+    right = np.array([2, 4, -1, 4, 1, -1, 0])
+    here = right >= 0
     if np.array_equal(result, labels):
         raise Hint("those are the labels: class 40 has no column 40, there are only six.")
-    if np.array_equal(result, np.unique(labels, return_inverse=True)[1]):
-        raise Hint("you count among the batch's own classes; count in `columns`.")
-    if np.array_equal(result, np.searchsorted(columns, labels, side="right")):
-        raise Hint('one too far: searchsorted with side="left" gives the place of an equal value.')
-    if not np.array_equal(result, [5, 1, 1, 0, 4]):
-        raise Hint("columns[places] should give the labels back: np.searchsorted finds them.")
-    return "right: columns[places] gives the labels back."
+    with np.errstate(all="ignore"):
+        unsorted = np.searchsorted(columns, labels)
+    if np.array_equal(result[here], unsorted[here]):
+        raise Hint("searchsorted takes for granted that `columns` ascends; here it does not.")
+    if np.array_equal(result[here], np.searchsorted(np.sort(columns), labels)[here]):
+        raise Hint("those are places among the sorted columns: turn them back, as argsort says.")
+    if not np.array_equal(result[here], right[here]):
+        raise Hint("columns[places] should give back the labels that are among the columns.")
+    if not np.array_equal(result, right):
+        raise Hint("the classes 5 and 90 are on other devices: their place is −1.")
+    return "right: an image whose class is elsewhere has only rivals here."
 
 
 @self_check("9.3 find the mistakes")
