@@ -122,17 +122,42 @@ def cosine_logits(row_axis=1, column_axis=0, late_clip=False, late_scale=True):
     return logits
 
 
-def psi_with(k_of, sign=lambda k: (-1.0) ** k, lowered=2):
-    """A ψ of lesson 04 with its own ideas of k, of the sign and of how far a piece is lowered."""
+def smoothed(shared=lambda costs, right: costs.mean(axis=1), sign=1, costs_of=None):
+    """Cross-entropy with smoothed labels, of lesson 01, with one thing wrong with it."""
+    costs_of = costs_of or (lambda logits: -log_softmax(logits))
 
-    def psi(theta, m):
-        k = k_of(m * theta / np.pi)
-        return sign(k) * np.cos(m * theta) - lowered * k
+    def loss(labels, logits, epsilon):
+        costs = costs_of(logits)
+        right = costs[np.arange(len(labels)), labels]
+        return sign * ((1 - epsilon) * right + epsilon * shared(costs, right))
 
-    return psi
+    return loss
 
 
-good_psi = psi_with(np.floor)
+def closest_beyond(compare):
+    """The choice of lesson 02 by another comparison, and nothing for where none is beyond p."""
+    return lambda p, n: np.where(compare(n, p[:, None]), n, np.inf).argmin(axis=1)
+
+
+def good_psi(theta, m):
+    """The ψ of lesson 04."""
+    k = np.floor(m * theta / np.pi)
+    return (-1.0) ** k * np.cos(m * theta) - 2 * k
+
+
+def angle_with(
+    k_of=lambda values: np.floor((1 - values) / 2),
+    before=lambda k, m: k * np.pi / m,
+    turned=False,
+):
+    """The way back from ψ to the angle, of lesson 04, with one thing wrong with it."""
+
+    def angle_of(values, m):
+        k = k_of(values)
+        cosines = (values + 2 * k).clip(-1, 1)
+        return before(k, m) + np.arccos((-1) ** k * cosines if turned else cosines) / m
+
+    return angle_of
 
 
 def sphereface_logits(labels, cosines, m, s, clip=(-1, 1), psi=good_psi, scale_psi=True):
@@ -148,31 +173,24 @@ def psi_on_every_class(labels, cosines, m, s):
     return s * good_psi(np.arccos(np.clip(cosines, -1, 1)), m)
 
 
-def energy(factor=0.5, over=np.sum, of=np.mean, power=2, centres_of=lambda c, y: c[y]):
-    """Center loss of lesson 02 with one thing wrong with it."""
-
-    def loss(x, labels, centres):
-        distances = over((x - centres_of(centres, labels)) ** 2, axis=1) ** (power / 2)
-        return of(factor * distances)
-
-    return loss
-
-
 def last_image_only(centres, x, labels, alpha, divide=1):
-    moved = centres.copy()
-    moved[labels] -= alpha * (centres[labels] - x) / divide
-    return moved
+    classes, places = np.unique(labels, return_inverse=True)
+    moved = centres[classes]
+    moved[places] -= alpha * (moved[places] - x) / divide
+    return classes, moved
 
 
 def every_image(divisor, in_place=False):
     """A centre update of lesson 02 that adds all images up and divides by `divisor(counts)`."""
 
     def update(centres, x, labels, alpha):
-        moved = centres if in_place else centres.copy()
-        sums = np.zeros_like(centres)
-        np.add.at(sums, labels, centres[labels] - x)
-        moved -= alpha * sums / divisor(np.bincount(labels, minlength=len(centres)))[:, None]
-        return moved
+        classes, places = np.unique(labels, return_inverse=True)
+        sums = np.zeros((len(classes), centres.shape[1]))
+        np.add.at(sums, places, centres[labels] - x)
+        moved = centres[classes] - alpha * sums / divisor(np.bincount(places))[:, None]
+        if in_place:
+            centres[classes] = moved
+        return classes, moved
 
     return update
 
@@ -209,10 +227,10 @@ def scale_for_margin(room, log=np.log):
     return lambda p, c, m: log((c - 1) * p / (1 - p)) / room(c, m)
 
 
-def combined(theta, m1, m2, m3, s, psi_of=None):
-    """The target's logit of lesson 07; `psi_of` stands in for ψ."""
+def in_cosine(theta, m1, m2, m3, psi_of=None):
+    """The margin of lesson 07 in CosFace's coin; `psi_of` stands in for ψ."""
     psi_of = psi_of or (lambda angle: good_psi(angle, 1))
-    return s * (psi_of(m1 * theta + m2) - m3)
+    return np.cos(theta) - psi_of(m1 * theta + m2) + m3
 
 
 def twins_if(alike, pairs=itertools.combinations):
@@ -342,11 +360,17 @@ WRONG_ANSWERS = {
         ("minus that", -np.log(10)),
         ("1/10", 5.0),
     ],
-    "01 stable_softmax": [
-        ("subtract the maximum", softmax_over(1)),
-        ("sum over axis 1", softmax_over(0, maximum_over=0)),
-        ("its own maximum", softmax_over(1, maximum_over="all")),
-        ("all values together", softmax_over(None, maximum_over=1)),
+    "01 smoothed_loss": [
+        ("minus that", smoothed(sign=-1)),
+        ("does not know about ε", lambda y, z, e: smoothed()(y, z, 0)),
+        ("swapped", lambda y, z, e: smoothed()(y, z, 1 - e)),
+        ("a third each", smoothed(shared=lambda costs, right: costs.sum(axis=1))),
+        ("wrong classes only", smoothed(shared=lambda costs, right: (costs.sum(1) - right) / 2)),
+        ("each times its target", smoothed(shared=lambda costs, right: 0 * right)),
+        ("subtract the row's maximum", smoothed(costs_of=lambda z: -np.log(softmax_over(1)(z)))),
+        ("NaN or infinity", smoothed(costs_of=lambda z: -np.log(softmax_over(1, 1)(z)))),
+        ("a clip", smoothed(costs_of=lambda z: -np.log(softmax_over(1, 1)(z).clip(1e-30)))),
+        ("has shape", lambda y, z, e: smoothed()(y, z, e).mean()),
     ],
     "01 repaired_loss": [
         ("the clip cuts the loss off", clipped_loss),
@@ -372,23 +396,27 @@ WRONG_ANSWERS = {
         ("n = 4", (2.5, 0)),
         ("has shape", 4),
     ],
-    "02 loss": [
-        ("half", energy(factor=1)),
-        ("sum over the batch", energy(of=np.sum)),
-        ("averages over the dimensions", energy(over=np.mean)),
-        ("averages over the dimensions", energy(factor=1, over=np.mean)),
-        ("half the distance", energy(power=1)),
-        ("one number", energy(of=lambda values: values)),
-        ("its own label", energy(centres_of=lambda c, y: c[:1])),
+    "02 semi_hard": [
+        ("not their distances", lambda p, n: np.where(n > p[:, None], n, np.inf).min(axis=1)),
+        ("the hardest", lambda p, n: n.argmin(axis=1)),
+        ("but the farthest", lambda p, n: n.argmax(axis=1)),
+        ("not the closest of those", lambda p, n: (n > p[:, None]).argmax(axis=1)),
+        ("not farther", closest_beyond(np.greater_equal)),
+        ("of infinities is 0", closest_beyond(np.greater)),
+        ("has shape", lambda p, n: n > p[:, None]),
+        ("column 2", lambda p, n: np.array([-2, 0, 3])),
+        ("column 0", lambda p, n: np.array([2, 1, 3])),
     ],
     "02 repaired_update": [
         ("only its last image", last_image_only),
         ("only its last image counts", lambda *args: last_image_only(*args, divide=4)),
         ("beyond their mean", every_image(np.ones_like)),
         ("by 1 + n, not by n", every_image(lambda n: n)),
-        ("by 1 + n, not by n", every_image(lambda n: np.maximum(n, 1))),
         ("a copy", every_image(lambda n: 1 + n, in_place=True)),
         ("of the way", every_image(lambda n: 2 + n)),
+        ("two arrays", lambda *args: every_image(lambda n: 1 + n)(*args)[1]),
+        ("once each", lambda c, x, y, a: (y, every_image(lambda n: 1 + n)(c, x, y, a)[1])),
+        ("all nine", lambda c, x, y, a: (np.unique(y), c.copy())),
     ],
     "02 translated_weight": [
         ("make up for it", 0.003),
@@ -435,14 +463,16 @@ WRONG_ANSWERS = {
         ("both sides", 9, 27),
         ("both classes leave", 9, 9),
     ],
-    "04 psi_function": [
-        ("(-1)**k", psi_with(np.floor, sign=lambda k: -(1**k))),
-        ("round k down", psi_with(lambda k: k)),
-        ("subtract 2k", psi_with(np.floor, lowered=0)),
-        ("rises again", lambda theta, m: np.cos(m * theta)),
-        ("rounded down", psi_with(np.ceil)),
-        ("1.5", lambda theta, m: good_psi(theta, int(m + 0.5) if m > 2 else 1)),
-        ("shape", lambda theta, m: good_psi(theta, m)[:, None]),
+    "04 angle_behind": [
+        ("no angle has a cosine", lambda v, m: np.arccos(v) / m),
+        ("radians are asked", lambda v, m: np.degrees(angle_with()(v, m))),
+        ("divide by m", lambda v, m: m * angle_with()(v, m)),
+        ("begins at 0", angle_with(before=lambda k, m: 0 * k)),
+        ("divide them by m", angle_with(before=lambda k, m: k * np.pi)),
+        ("upside down", angle_with(turned=True)),
+        ("which k", lambda v, m: angle_with(k_of=lambda v: np.floor(-v / 2).clip(0))(v, m)),
+        ("1.5", lambda v, m: angle_with()(v, m) if m == 4 else np.arccos(v.clip(-1)) / m),
+        ("has shape", lambda v, m: angle_with()(v, m)[:, None]),
     ],
     "04 repaired_logits": [
         ("shape", lambda y, c, m, s: sphereface_logits(y, c, m, s)[0]),
@@ -542,20 +572,21 @@ WRONG_ANSWERS = {
         ("one loss for each", lambda *args: arcface_loss(*args).mean()),
         ("should be", lambda y, c, m, s: arcface_loss(y, c, -m, s)),
     ],
-    "07 combined_logit": [
-        ("0.35/30", lambda t, a, b, c, s: s * good_psi(a * t + b, 1) - c),
-        ("a bonus", lambda t, a, b, c, s: combined(t, a, b, -c, s)),
-        ("scale is missing", lambda t, a, b, c, s: combined(t, a, b, c, 1)),
-        ("should be s·(cos θ − 0.35)", lambda t, a, b, c, s: 0 * t),
-        ("θ alone", lambda t, a, b, c, s: combined(t, a, a * b, c, s)),
-        ("radians already", lambda t, a, b, c, s: combined(t, a, np.radians(b), c, s)),
-        ("0.9 θ + 0.4", lambda t, a, b, c, s: combined(t, 1, b, c, s)),
-        ("rises again", lambda t, a, b, c, s: combined(t, a, b, c, s, psi_of=np.cos)),
+    "07 margin_in_cosine": [
+        ("the sign is turned", lambda *args: -in_cosine(*args)),
+        ("that is the target", lambda t, a, b, c: np.cos(t) - in_cosine(t, a, b, c)),
+        ("not off 1", lambda t, a, b, c: 1 - np.cos(t) + in_cosine(t, a, b, c)),
+        ("ArcFace's 0.5", lambda t, a, b, c: b + 0 * t),
+        ("it adds", lambda t, a, b, c: in_cosine(t, a, b, -c)),
+        ("a part of the margin", lambda t, a, b, c: in_cosine(t, a, b, 0)),
+        ("θ alone", lambda t, a, b, c: in_cosine(t, a, a * b, c)),
+        ("solve", lambda t, a, b, c: in_cosine(t, 1, b, c)),
+        ("rises again", lambda t, a, b, c: in_cosine(t, a, b, c, psi_of=np.cos)),
         (
             "beyond π: ψ",
-            lambda t, a, b, c, s: combined(t, a, b, c, s, lambda u: np.cos(np.minimum(u, np.pi))),
+            lambda t, a, b, c: in_cosine(t, a, b, c, lambda u: np.cos(np.minimum(u, np.pi))),
         ),
-        ("has shape", lambda t, a, b, c, s: combined(t, a, b, c, s)[:2]),
+        ("has shape", lambda t, a, b, c: in_cosine(t, a, b, c)[:2]),
     ],
     "07 fit_on_circle": [
         ("in radians", 0.7146, False),
@@ -621,20 +652,21 @@ WRONG_ANSWERS = {
         ("solve", 0.99995, 1e-5),
     ],
     "09 logits_memory": [
-        ("their gradient", 2.56, 2.56),
-        ("the batch counts", 0.08, 0.04),
-        ("a 64th of the classes", 327.68, 655.36),
-        ("128 × 64 images", 5.12, 2.56),
-        ("half of the classes", 5.12, 10.24),
+        ("their gradient", 2.048, 1.024),
+        ("the batch counts", 0.128, 0.032),
+        ("a 32nd of the classes", 131.1, 131.1),
         ("twice, in", 1, 1),
-        ("one doubles", 5.12, 1),
+        ("half of the classes", 4.096, 4.096),
+        ("everybody's", 4.096, 1.024),
+        ("what halves", 4.096, 8.192),
     ],
     "09 places": [
         ("those are the labels", lambda labels, columns: labels),
         ("has shape", lambda labels, columns: np.isin(columns, labels)),
-        ("batch's own classes", lambda labels, columns: np.unique(labels, return_inverse=True)[1]),
-        ("one too far", lambda labels, columns: np.searchsorted(columns, labels, side="right")),
-        ("labels back", lambda labels, columns: np.zeros(len(labels), int)),
+        ("ascends", lambda labels, columns: np.searchsorted(columns, labels)),
+        ("turn them back", lambda labels, columns: np.searchsorted(np.sort(columns), labels)),
+        ("give back the labels", lambda labels, columns: np.zeros(len(labels), int)),
+        ("on other devices", lambda labels, columns: (labels[:, None] == columns).argmax(axis=1)),
     ],
     "09 repaired_draw": [
         ("drawn twice", draw_with(own=False, replace=True)),

@@ -27,55 +27,66 @@ def step(new_centre):
     return "right: 0.5 · 4/5 of the way from 0 to 10."
 
 
-@self_check("2.2 center loss")
-def loss(center_loss):
-    x = np.array([[1.0, 0, 0], [0, 2, 0], [0, 2, 2], [3, 0, 0]])
-    labels = np.array([0, 1, 1, 2])
-    centres = np.array([[0.0, 0, 0], [0, 2, 0], [0, 0, 0]])
-    squared = ((x - centres[labels]) ** 2).sum(axis=1)
-    value = np.asarray(center_loss(x, labels, centres))
-    if value.shape != ():
-        raise Hint(f"one number is wanted, yours has shape {value.shape}: average over the batch.")
-    right = 0.5 * squared.mean()
-    if np.isclose(value, 2 * right):
-        raise Hint("twice too large: the energy is *half* the squared distance.")
-    if np.isclose(value, 4 * right):
-        raise Hint("four times too large: that is the paper's sum over the batch; average.")
-    if np.isclose(value, right / 3) or np.isclose(value, 2 * right / 3):
-        raise Hint("that averages over the dimensions, too: sum over axis 1, then average.")
-    if np.isclose(value, 0.5 * np.sqrt(squared).mean()):
-        raise Hint("that is half the distance; the energy takes its square.")
-    if not np.isclose(value, right):
-        raise Hint("each image belongs to the centre of its own label: centres[labels].")
-    return "right: the loss that the library adds to softmax, before its weight."
+@self_check("2.2 choose the semi-hard image")
+def semi_hard(choose):
+    to_positive = np.array([1.0, 0.5, 2.0])
+    to_others = np.array([[0.4, 1.5, 1.2, 3.0], [0.6, 0.9, 0.5, 0.7], [1.0, 1.8, 0.3, 1.9]])
+    chosen = require_shape(choose(to_positive, to_others), (3,))
+    if chosen.dtype.kind not in "iu":
+        raise Hint("those are no columns: return the places of the images, not their distances.")
+    first, equal, nobody = chosen.tolist()
+    if first == 0:
+        raise Hint("that is the hardest image, the closest of all; a semi-hard one is beyond p.")
+    if first == 3:
+        raise Hint("beyond p, but the farthest; the closest of those beyond p is wanted.")
+    if first == 1:
+        raise Hint("beyond p, but not the closest of those: the third is nearer than the second.")
+    if first != 2:
+        raise Hint("0.4, 1.5, 1.2 and 3.0, and p at 1.0: the closest beyond p is in column 2.")
+    if equal == 2:
+        raise Hint("an image as far away as p is not farther: it would make the loss m.")
+    if equal != 0:
+        raise Hint("0.6, 0.9, 0.5 and 0.7, and p at 0.5: the closest beyond p is in column 0.")
+    if nobody != 3:
+        raise Hint(
+            "p is at 2.0 and no other image is beyond it: the farthest, column 3. (argmin of a row "
+            "of infinities is 0.)"
+        )
+    return "right: hard enough to cost something, and seldom a wrong label."
 
 
 @self_check("2.3 find the mistakes")
 def repaired_update(update):
-    centres = np.array([[0.0, 0.0], [1.0, 1.0], [5.0, 5.0]])
+    centres = np.zeros((9, 2))
+    centres[7], centres[4] = 1, 5
     x = np.array([[2.0, 0.0], [4.0, 0.0], [6.0, 0.0], [1.0, 3.0]])
-    labels = np.array([0, 0, 0, 1])
+    labels = np.array([2, 2, 2, 7])
     given = centres.copy()
-    with np.errstate(all="ignore"):
-        moved = require_shape(update(given, x, labels, 0.5), (3, 2))
+    result = update(given, x, labels, 0.5)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise Hint("return two arrays: the classes of the batch, and their new centres.")
+    classes, moved = result
     if not np.array_equal(given, centres):
         raise Hint("your function changes the centres that it was given: work on a copy.")
-    if not np.isfinite(moved).all():
-        raise Hint("class 2 has no image in the batch and becomes NaN: divide by 1 + n, not by n.")
+    if not np.array_equal(classes, [2, 7]):
+        raise Hint("the classes of the batch are 2 and 7, once each and in ascending order.")
+    if np.shape(moved) == (9, 2):
+        raise Hint("all nine centres come back: of ten million, only the batch's are wanted.")
+    moved = require_shape(moved, (2, 2))
     if np.allclose(moved[0], [3, 0]):
         raise Hint(
-            "class 0 ends at (3, 0): only its last image counted. `a[labels] -= …` keeps one of "
+            "class 2 ends at (3, 0): only its last image counted. `a[places] -= …` keeps one of "
             "the values written to the same place; np.add.at adds them all."
         )
     if np.allclose(moved[0], [6, 0]):
-        raise Hint("all three images count now, but class 0 goes beyond their mean: 1 + n.")
+        raise Hint("all three images count now, but class 2 goes beyond their mean: 1 + n.")
     if np.allclose(moved[0], [0.75, 0]):
-        raise Hint("class 0 ends at (0.75, 0): divided by 1 + n, but only its last image counts.")
+        raise Hint("class 2 ends at (0.75, 0): divided by 1 + n, but only its last image counts.")
     if np.allclose(moved[0], [2, 0]):
         raise Hint("divide by 1 + n, not by n: one image alone is to count less than many.")
-    if not np.allclose(moved, [[1.5, 0], [1, 1.5], [5, 5]]):
-        raise Hint("class 0, with three images of mean (4, 0), should go 0.5 · 3/4 of the way.")
-    return "right: every image counts, and no centre overshoots."
+    if not np.allclose(moved, [[1.5, 0], [1, 1.5]]):
+        raise Hint("class 2, with three images of mean (4, 0), should go 0.5 · 3/4 of the way.")
+    return "right: every image counts, no centre overshoots, and the others are left alone."
 
 
 @self_check("2.4 translate a weight")
