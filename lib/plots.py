@@ -344,15 +344,7 @@ def pictures_in_rows(name, rows, widest=60):
     Returns:
         The figure; pass it to `show`. Its axes are numbered row by row.
     """
-    inputs.dictionary(rows, "rows", "{'ArcFace': evaluation.for_pictures(model, digits)}")
-    needed, possible = {"embeddings", "labels", "centres"}, {"weights"}
-    for row, parts in rows.items():
-        keys = set(inputs.dictionary(parts, "rows", "what evaluation.for_pictures returns"))
-        if not needed <= keys <= needed | possible:
-            raise ValueError(
-                f"rows: {inputs.shown(row)} has {inputs.some(sorted(map(str, keys)))}; expected "
-                f"{', '.join(sorted(needed))} and perhaps weights."
-            )
+    _check_rows(rows)
     fig, axes = new_figure(
         name, columns=3, rows=len(rows), width=9.6, height=3.2 * len(rows), squeeze=False
     )
@@ -366,6 +358,19 @@ def pictures_in_rows(name, rows, widest=60):
     for ax in axes[:, 2]:
         ax.set_ylim(0, highest)
     return fig
+
+
+def _check_rows(rows):
+    """Raise unless each row has the arrays that its three pictures need, and no others."""
+    inputs.dictionary(rows, "rows", "{'ArcFace': evaluation.for_pictures(model, digits)}")
+    needed, possible = {"embeddings", "labels", "centres"}, {"weights"}
+    for row, parts in rows.items():
+        keys = set(inputs.dictionary(parts, "rows", "what evaluation.for_pictures returns"))
+        if not needed <= keys <= needed | possible:
+            raise ValueError(
+                f"rows: {inputs.shown(row)} has {inputs.some(sorted(map(str, keys)))}; expected "
+                f"{', '.join(sorted(needed))} and perhaps weights."
+            )
 
 
 def plot_decision_regions(ax, predict, embeddings, labels, resolution=300):
