@@ -541,7 +541,7 @@ def plot_roc(ax, curves):
     example = "{'softmax': roc_points(scores)[:2]}"
     for name, curve, color, _, line in _with_looks(curves, "curves", example):
         far, tar = inputs.array(curve, "curves", (2, "points"))
-        ax.plot(far, tar, line, color=color, lw=2, label=name)
+        ax.plot(far, tar, ls=line, color=color, lw=2, label=name)
     ax.set(xscale="log", ylim=(0, 1.02), title="ROC curve")
     ax.set(xlabel="impostor pairs accepted (FAR)", ylabel="genuine pairs accepted (TAR)")
     ax.grid(color="0.92")
@@ -616,7 +616,7 @@ def plot_sweep(ax, records, columns):
         for record in records.values():
             inputs.recorded(record, name, "records, columns")
         means = [record.mean(name) for record in records.values()]
-        ax.plot(places, means, line, color=color, marker=marker, ms=7, label=label)
+        ax.plot(places, means, ls=line, color=color, marker=marker, ms=7, label=label)
         for place, record in zip(places, records.values(), strict=True):
             values = record.values(name)
             ax.plot([place] * len(values), values, marker, color=color, ms=4, alpha=0.5, mew=0)

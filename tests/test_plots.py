@@ -390,6 +390,15 @@ def test_scores_of_pairs_are_counted_kind_by_kind():
         assert ax.get_legend_handles_labels()[1] == ["genuine pairs", "impostor pairs"]
 
 
+def test_every_loss_can_be_a_line_in_its_own_colour_and_dash():
+    _, ax = plots.new_figure("losses")
+    plots.plot_roc(ax, {loss: ([0.1, 1], [0.5, 1]) for loss in palette.LOSS_COLORS})
+    assert [line.get_color() for line in ax.lines] == list(palette.LOSS_COLORS.values())
+    for line, dash in zip(ax.lines, palette.LOSS_DASHES.values(), strict=True):
+        like = plt.Line2D([], [], ls=dash, lw=line.get_linewidth())
+        assert line._dash_pattern == like._dash_pattern
+
+
 def test_a_roc_curve_has_a_logarithmic_axis_and_a_line_for_each_model():
     _, ax = plots.new_figure("roc")
     curves = {"one": ([1e-4, 1e-2, 1], [0.2, 0.5, 1]), "two": ([1e-4, 1], [0.4, 1])}
