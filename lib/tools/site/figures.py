@@ -1,8 +1,8 @@
 """The website's figures to touch: where each stands in the lessons, and the data that they read.
 
-`static/figures.js` turns a still picture into a figure that moves without a kernel. Colours, dashes,
-presets and the numbers of recorded models are not written into it: `write_data` takes them from
-`lib` and `data/` and writes small scripts, which work from a folder as well as from a server.
+`static/figures.js` turns a still picture into a figure that moves without a kernel. Colours,
+dashes, presets and the numbers of recorded models are not written into it: `write_data` takes them
+from `lib` and `data/` and writes small scripts, which work from a folder as well as from a server.
 """
 
 import functools
@@ -17,7 +17,7 @@ import numpy as np
 from ... import palette, verification
 from ...files import Problem, write_atomically
 
-
+FACE_SCORES = Path(__file__).resolve().parents[3] / "data" / "face_scores.json"
 # --- where they stand -----------------------------------------------------------------------------
 
 
@@ -84,7 +84,7 @@ def write_data(folder):
         The paths, one script each.
 
     Raises:
-        Problem: if a recorded file is missing; the message says how to make it.
+        Problem, FileNotFoundError: if a recorded file is missing; the message says how to make it.
     """
     contents = {"course": course_data}
     contents |= {f"playback_{name}": functools.partial(playback_data, name) for name in RECORDS}
@@ -148,7 +148,7 @@ def playback_data(name):
     """A recorded training in the plane: of each moment the points, packed, weights and scores."""
     from ...interactive import TrainingRecord
 
-    record = _found(TrainingRecord.load, name)
+    record = TrainingRecord.load(name)
     loss, margin_from = RECORDS[name]
     reaches = [float(np.abs(points).max()) for points in record.embeddings]
     return {
@@ -173,8 +173,8 @@ def _packed(points, reach):
 
 def scores_data(name):
     """How many pairs each threshold accepts, for the models of a set in `SCORES`."""
-    about, of_models = SCORES[name]
-    return {"about": about, "models": {m: _counts(s) for m, s in of_models().items()}}
+    about, counts_of_models = SCORES[name]
+    return {"about": about, "models": counts_of_models()}
 
 
 def _counts(scores):
@@ -193,28 +193,20 @@ def _counts(scores):
     }
 
 
-def _scores_of_pixels():
-    """The held-out digits by their pixels, as in lesson 0."""
+def pixel_scores():
+    """The held-out digits by their pixels, as in lesson 0: model → `PairScores`."""
     from ...data import load_digits
 
-    digits = _found(load_digits, "lesson", copies=0)
+    digits = load_digits("lesson", copies=0)
     pixels = digits.x_test.reshape(len(digits.x_test), -1)
     return {"pixels": verification.score_pairs(pixels, digits.y_test)}
 
 
-def _scores_of_digits():
-    """The recorded embeddings of the held-out digits in 64 dimensions."""
-    from ...records import results
+def face_scores():
+    """500 people never seen, ten pictures each, by the backbones that are kept; as in lesson 8.
 
-    runs = {"softmax": "softmax-64d", "ArcFace": "arcface-64d"}
-    return {
-        loss: verification.score_pairs(*_found(results.recorded_embeddings, run, "lesson"))
-        for loss, run in runs.items()
-    }
-
-
-def _scores_of_faces():
-    """500 people never seen, ten pictures each, by the backbones that are kept; lesson 8."""
+    It takes ten seconds, so the website reads what `record_face_scores` has kept.
+    """
     from ... import evaluation, faces
     from ...records import results
 
@@ -222,23 +214,32 @@ def _scores_of_faces():
     runs = {"softmax": "faces-softmax-1000", "ArcFace": "faces-arcface-1000"}
     return {
         loss: verification.score_pairs(
-            evaluation.embed(_found(results.recorded_backbone, run), unseen.images), unseen.labels
+            evaluation.embed(results.recorded_backbone(run), unseen.images), unseen.labels
         )
         for loss, run in runs.items()
     }
 
 
-def _found(read, *arguments, **options):
-    """What a function reads from `data/`; a file that is missing is a problem to mend."""
-    try:
-        return read(*arguments, **options)
-    except FileNotFoundError as error:
-        raise Problem(str(error)) from None
+def record_face_scores(path=FACE_SCORES):
+    """Count the pairs of `face_scores` and write them to data/face_scores.json."""
+    counts = {loss: _counts(scores) for loss, scores in face_scores().items()}
+    write_atomically(path, json.dumps(counts) + "\n")
 
 
-# Each set of pairs: what they are, and the scores of each model.
+def _kept_face_scores():
+    if not FACE_SCORES.exists():
+        raise Problem(f"{FACE_SCORES} is missing: `python -m {__name__}` records it.")
+    return json.loads(FACE_SCORES.read_text(encoding="utf-8"))
+
+
+# Each set of pairs: what they are, and the counts of each model.
 SCORES = {
-    "pixels": ("held-out digits, compared by their pixels", _scores_of_pixels),
-    "digits": ("held-out digits, embedded in 64 dimensions", _scores_of_digits),
-    "faces": ("ten pictures each of 500 people never seen", _scores_of_faces),
+    "pixels": (
+        "held-out digits, compared by their pixels",
+        lambda: {model: _counts(scores) for model, scores in pixel_scores().items()},
+    ),
+    "faces": ("ten pictures each of 500 people whom the models never saw", _kept_face_scores),
 }
+
+if __name__ == "__main__":
+    record_face_scores()

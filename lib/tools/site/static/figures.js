@@ -1309,11 +1309,15 @@ function threshold(host, options, { course, [`scores_${options.scores}`]: data }
   changeModel();
 }
 
-/** A share in per cent with two digits that mean something. */
-function percent(share) {
-  if (share === 0 || share >= 0.1) return `${say(100 * share, 0)} %`;
-  return `${(100 * share).toPrecision(2).replace(/e-(\d+)/, (_, power) => ` · 10^−${power}`)} %`;
+/** A number that may be very small, with two digits that mean something. */
+function small(value) {
+  if (value === 0 || value >= 0.0995) return say(value, value >= 9.95 || value === 0 ? 0 : value >= 0.995 ? 1 : 2);
+  if (value >= 1e-4) return String(Number(value.toPrecision(2)));
+  const [digits, power] = value.toExponential(1).split("e-");
+  return `${digits} · 10⁻${[...power].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
 }
+
+const percent = (share) => `${small(100 * share)} %`;
 
 /* --- 6 · feasibility: what a scale can reach, and which margin fits --------------------------------- */
 
@@ -1379,16 +1383,13 @@ function feasible(host, options, { course }) {
     fan.replaceChildren();
     const known = D === 2 && C <= 60, shown = known ? 2 * Math.PI : found.angleHigh;
     const origin = known ? [170, 145] : [170 - 70 * Math.sin(shown / 2), shown > 2 ? 170 : 240];
-    const r = known ? 112 : shown > 2 ? 125 : 190, top = Math.PI / 2 + (shown > 2 && !known ? shown / 2 : 0);
+    const r = known ? 112 : shown > 2 ? 125 : 170, top = Math.PI / 2 + (shown > 2 && !known ? shown / 2 : 0);
     const at = (way, share = 1) => [origin[0] + share * r * Math.cos(way), origin[1] - share * r * Math.sin(way)];
     const sector = (from, to, share, look) =>
       svg(fan, "path", { d: area([origin, ...spread(from, to, 61).map((way) => at(way, share))]), ...look });
     const color = found.attainable === false ? course.losses.SphereFace.color : course.own;
     const weight = (way, own) => svg(fan, "path", { class: `ftt-weight${own ? " own" : ""}`, d: arrow(origin, at(way), 2.2) });
-    const word = (way, share, text) => svg(fan, "text", {
-      x: at(way, share)[0], y: at(way, share)[1] + 5, class: "ftt-word",
-      "text-anchor": Math.cos(way) > 0.3 ? "start" : Math.cos(way) < -0.3 ? "end" : "middle",
-    }, text);
+    const word = ([x, y], anchor, text) => svg(fan, "text", { x, y, class: "ftt-word", "text-anchor": anchor }, text);
     if (known) {
       const ways = spread(top, top - 2 * Math.PI, C + 1).slice(0, -1);
       const edges = contentEdges(ways[0], ways.slice(1), margins);
@@ -1404,16 +1405,17 @@ function feasible(host, options, { course }) {
     if (asks > 0) sector(top, top - asks, 0.8, { class: "ftt-area own", style: `--c:${color}` });
     weight(top, true);
     weight(top - found.angleHigh, false);
-    word(top, 1.08, "own class");
-    word(top - found.angleHigh, 1.05, "nearest other");
-    if (asks > 0.1) word(top - asks / 2, 0.5, Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded) : "over 180°");
+    const [x, y] = at(top - found.angleHigh);
+    word([at(top)[0], at(top)[1] - 8], "middle", "own class");
+    word([x, y - 10], "end", "neighbour");
+    if (asks > 0.1) word(at(top - asks / 2, 0.5), "middle", Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded) : "over 180°");
     caption.textContent = "Two neighbours as far apart as may be; filled: the angle that the margin asks for" +
       (found.exact || found.angleHigh - found.angleLow < 1e-6 ? "." : "; grey: where the best place for the other may be.");
   }
 
   function state(C, D, s, P, found, scales, hasMargin) {
     const range = ([low, high], write) => (high - low < 1e-9 ? write(low) : `${write(low)} to ${write(high)}`);
-    const margins = largestMargins(C, D), bound = found.exact ? "" : " at most";
+    const margins = largestMargins(C, D), bound = found.exact || found.highestProbability > 0.9995 ? "" : " at most";
     const fits = { true: "fits", false: "does not fit", null: "may fit" }[found.attainable];
     const rows = [
       [`probability at s = ${s}`, `${share(found.highestProbability)}${bound}; ${share(randomProbability(C, D, s))} in random directions`],
@@ -1423,7 +1425,7 @@ function feasible(host, options, { course }) {
       ["the margin asks for", hasMargin ? `${Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded, 1) : "more than 180°"}: it ${fits}` : "nothing"],
       ["largest m₃, CosFace", range(margins.m3, (m) => say(m, 3))],
       ["largest m₂, ArcFace", range(margins.m2, (m) => `${say(m, 3)} rad`)],
-      ["loss floor, with margin", `${found.lossFloor < 0.001 ? found.lossFloor.toExponential(1).replace("e-", " · 10^−") : say(found.lossFloor, 3)}${found.exact ? "" : " at least"}`],
+      ["loss floor, with margin", `${small(found.lossFloor)}${found.exact ? "" : " at least"}`],
     ];
     facts.replaceChildren();
     for (const [name, value] of rows) {
