@@ -1416,13 +1416,15 @@ function feasible(host, options, { course }) {
   function state(C, D, s, P, found, scales, hasMargin) {
     const range = ([low, high], write) => (high - low < 1e-9 ? write(low) : `${write(low)} to ${write(high)}`);
     const margins = largestMargins(C, D), bound = found.exact || found.highestProbability > 0.9995 ? "" : " at most";
+    const apart = range([found.angleLow, found.angleHigh], (angle) => degrees(angle, 1));
+    const needed = Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded, 1) : "over 180°";
     const fits = { true: "fits", false: "does not fit", null: "may fit" }[found.attainable];
     const rows = [
       [`probability at s = ${s}`, `${share(found.highestProbability)}${bound}; ${share(randomProbability(C, D, s))} in random directions`],
       [`scale for P = ${say(P)}`, `${say(scales.best, 1)}${found.exact ? "" : " at least"}; ${number(scales.random)} in random directions`],
       ["CosFace’s eq. 6", `s ≥ ${say(scales.bound, 2)}`],
-      ["angle between neighbours", `${range([found.angleLow, found.angleHigh], (a) => degrees(a, 1))} at best`],
-      ["the margin asks for", hasMargin ? `${Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded, 1) : "more than 180°"}: it ${fits}` : "nothing"],
+      ["angle between neighbours", `${apart} at best`],
+      ["the margin asks for", hasMargin ? `${needed}: it ${fits}` : "nothing"],
       ["largest m₃, CosFace", range(margins.m3, (m) => say(m, 3))],
       ["largest m₂, ArcFace", range(margins.m2, (m) => `${say(m, 3)} rad`)],
       ["loss floor, with margin", `${small(found.lossFloor)}${found.exact ? "" : " at least"}`],
@@ -1436,7 +1438,7 @@ function feasible(host, options, { course }) {
     const reaches = found.highestProbability >= P ? "reaches" : "cannot reach";
     frame.title.textContent = `A scale of ${s} ${reaches} a probability of ${say(P)} for ${whole(C)} classes`;
     frame.say(`${whole(C)} classes in ${D} dimensions: s = ${s} reaches ${share(found.highestProbability)}${bound}. ` +
-      (hasMargin ? `The margin ${fits}.` : "Without a margin all classes keep a region."));
+      (hasMargin ? `The margin asks for ${needed} between neighbours, at best they have ${apart}: it ${fits}.` : "Without a margin all classes keep a region."));
   }
 
   update();
