@@ -1,5 +1,6 @@
 """The website's figures in the browser: their formulas against `lib`, and each touched by hand."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -346,6 +347,8 @@ def test_the_still_gives_way_and_a_slider_moves_the_figure(page, site, name):
     assert looks(page, host) != before
     assert says(host) != text
     assert control.get_attribute("aria-valuetext")
+    tree = host.locator("label.ftt-slider", has=control).aria_snapshot()
+    assert re.search(rf'slider "{re.escape(CASES[name][1])}', tree)  # its accessible name
 
 
 @pytest.mark.parametrize("name", DRAGGED)
@@ -394,8 +397,9 @@ def test_a_finger_drags_the_point_and_scrolls_beside_it(page, site, name):
     point = point_of(host, label)
     x, y = middle_of(point)
     before, scrolled = says(host), page.evaluate("scrollY")
-    finger(page, (x, y), (x + by[0] / 2, y + by[1] / 2 + 30))
+    finger(page, (x, y), (x + by[0] / 2, y + by[1] / 2 - 90))  # as one scrolls down
     assert says(host) != before
+    page.wait_for_timeout(300)
     assert page.evaluate("scrollY") == scrolled
     box = host.locator(".ftt-says").bounding_box()
     text = says(host)
@@ -550,8 +554,8 @@ def test_a_training_is_played_paused_and_played_again(page, site):
 def test_who_wants_no_motion_sees_one_moment_after_the_other(page, site):
     page.emulate_media(reduced_motion="reduce")
     host = show(page, site, "playback")
-    host.get_by_role("button", name="Play").click()
     epochs = figures.playback_data("arcface-2d")["epochs"]
+    host.get_by_role("button", name="Play").click()
     seen = page.evaluate(
         """input => new Promise(done => { const seen = new Set(); const look = () => {
              seen.add(Number(input.value));

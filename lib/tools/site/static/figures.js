@@ -407,13 +407,13 @@ function slider(frame, { label, unit = "", min, max, step = 1, value, show }, ch
   const row = html(frame.controls, "label", { class: "ftt-slider" });
   const name = html(row, "span", {}, label);
   if (unit) html(name, "small", {}, ` ${unit}`);
-  const output = html(row, "output");
+  const shown = html(row, "b", { "aria-hidden": "true" }); // the slider itself tells its value
   const input = html(row, "input", { type: "range", min, max, step });
   const digits = (String(step).split(".")[1] ?? "").length;
   const write = show ?? ((number) => say(number, digits));
   const refresh = () => {
-    output.textContent = write(Number(input.value));
-    input.setAttribute("aria-valuetext", `${output.textContent} ${unit}`.trim());
+    shown.textContent = write(Number(input.value));
+    input.setAttribute("aria-valuetext", `${shown.textContent} ${unit}`.trim());
   };
   input.value = value;
   refresh();
@@ -459,7 +459,7 @@ function key(panel, entries) {
 
 /** A picture whose own units stay the same however wide it is shown. */
 function picture(panel, width, height, description) {
-  return svg(panel, "svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": description });
+  return svg(panel, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description });
 }
 
 /** Where a pointer is, in the units of a picture. */
@@ -469,12 +469,13 @@ function place(image, event) {
 }
 
 /** A point to drag, or to move with the arrow keys.
-    look: label, the words of its value in `update`; drag(x, y) in the picture's units; nudge(dx, dy). */
-function handle(image, { label, drag, nudge, radius = 9, look = "" }) {
+    drag(x, y) in the units of the picture; nudge(dx, dy) in steps; range: of the number that it tells. */
+function handle(image, { label, drag, nudge, range, radius = 9, look = "" }) {
   const group = svg(image, "g", {
     class: `ftt-handle ${look}`, tabindex: 0, role: "slider", "aria-label": label,
-    "aria-roledescription": "point to move",
+    "aria-roledescription": "point to move", "aria-valuemin": range[0], "aria-valuemax": range[1],
   });
+  group.ownerSVGElement.setAttribute("role", "group"); // else nobody looks for it in there
   svg(group, "circle", { r: 24, class: "ftt-reach" });
   svg(group, "circle", { r: radius, class: "ftt-dot" });
   group.addEventListener("pointerdown", (event) => {
@@ -482,6 +483,8 @@ function handle(image, { label, drag, nudge, radius = 9, look = "" }) {
     group.focus({ preventScroll: true });
     event.preventDefault();
   });
+  // what touch-action says of a part of an SVG is not heard everywhere: a finger on it scrolls nothing
+  group.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   group.addEventListener("pointermove", (event) => {
     if (group.hasPointerCapture(event.pointerId)) drag(...place(image, event));
   });
@@ -661,7 +664,7 @@ function explorer(host, options, { course }) {
   const part = [svg(chance.over, "text", { class: "ftt-word" }), svg(chance.over, "text", { class: "ftt-word" })];
   const dots = [slopes, chance].map((chart) => svg(chart.plot, "circle", { r: 5.5, class: "ftt-dot" }));
   const point = handle(logit.over, {
-    label: "angle of the image to its own class",
+    label: "angle of the image to its own class", range: [0, 180],
     drag: (x) => turn(logit.value(x)), nudge: (dx, dy) => turn(controls.angle.value + dx - dy),
   });
   const keys = html(frame.panels, "div", { class: "ftt-wide" });
@@ -807,7 +810,7 @@ function field(host, options, { course }) {
   const unitText = svg(image, "text", { x: 8, y: 356, class: "ftt-word" });
   const push = svg(image, "path", { class: "ftt-push" });
   const dot = handle(image, {
-    label: "the sample, an embedding of the class at the top",
+    label: "the sample, an embedding of the class at the top", range: [-180, 180],
     drag: (x, y) => put((x - middle) / unit, (middle - y) / unit),
     nudge: (dx, dy) => put(sample()[0] + dx / 5, sample()[1] + dy / 5),
   });
@@ -942,7 +945,7 @@ function circle(host, options, { course }) {
   const shafts = svg(image, "g"), holders = svg(image, "g");
   const table = scoreTable(right);
   const dot = handle(image, {
-    label: "the image, of class 0", look: "image",
+    label: "the image, of class 0", look: "image", range: [0, 360],
     drag: (x, y) => turnImage(Math.atan2(middle - y, x - middle)),
     nudge: (dx, dy) => turnImage(direction + (dx - dy) * -DEGREE),
   });
@@ -969,7 +972,7 @@ function circle(host, options, { course }) {
     holders.replaceChildren();
     points = weights.map((_, c) => {
       const point = handle(holders, {
-        label: `class weight ${c}`, radius: 12, look: "weight",
+        label: `class weight ${c}`, radius: 12, look: "weight", range: [0, 360],
         drag: (x, y) => turnWeight(c, Math.atan2(middle - y, x - middle)),
         nudge: (dx, dy) => turnWeight(c, weights[c] + (dx - dy) * -DEGREE),
       });
@@ -1248,7 +1251,7 @@ function threshold(host, options, { course, [`scores_${options.scores}`]: data }
   const dots = [0, 1].map(() => svg(error.plot, "circle", { r: 5.5, class: "ftt-dot" }));
   const bar = svg(density.over, "path", { class: "ftt-bar" });
   const grip = handle(density.over, {
-    label: "threshold", drag: (x) => move(density.value(x)), nudge: (dx, dy) => move(at.value + (dx + dy) / perUnit),
+    label: "threshold", range: [low, 1], drag: (x) => move(density.value(x)), nudge: (dx, dy) => move(at.value + (dx + dy) / perUnit),
   });
   key(left, [["genuine pairs, refused where filled", genuine], ["impostor pairs, accepted where filled", impostor]]);
   key(right, [["genuine pairs refused: 1 − TAR (FNMR)", genuine], ["impostor pairs accepted: FAR (FMR)", impostor]]);
