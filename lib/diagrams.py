@@ -29,6 +29,18 @@ from .losses import (
     softmax_cross_entropy,
 )
 from .palette import INK, LOSS_COLORS
+from .scene import (
+    ARROW,
+    BIASES,
+    CENTRE,
+    CENTRE_WEIGHT,
+    DIRECTIONS,
+    FIELD_POINTS,
+    LENGTHS,
+    REACH,
+    SCALE,
+    WEIGHTS,
+)
 
 # --- the map --------------------------------------------------------------------------------------
 
@@ -305,26 +317,6 @@ def _divided_arrow(ax, x, start, end, color):
 
 
 # --- the field ------------------------------------------------------------------------------------
-
-# Five class weights of length one on the circle; the target, class 0, is at the top.
-DIRECTIONS = np.radians(90 + 72 * np.arange(5))
-WEIGHTS = np.stack([np.cos(DIRECTIONS), np.sin(DIRECTIONS)])
-# Softmax has lengths and biases besides, of which each moves a border.
-LENGTHS = np.array([1.0, 1.3, 0.8, 1.0, 0.7])
-BIASES = np.array([0.0, 0.6, 0.0, -0.5, -0.8])
-CENTRE, CENTRE_WEIGHT = np.array([0.0, 6.0]), 0.1  # of class 0; the λ of center loss
-SCALE = 8.0  # as long as embeddings are where the plane ends: there s and |x| mean the same
-
-REACH = 9.8  # how far the plane is drawn
-RINGS = {3.4: 15, 5.1: 20, 6.8: 30, 8.5: 40}  # radius → how many embeddings lie there
-FIELD_POINTS = np.array(
-    [
-        (radius * np.cos(angle), radius * np.sin(angle))
-        for radius, count in RINGS.items()
-        for angle in np.radians(90 + 360 * np.arange(count) / count)
-    ]
-)
-ARROW = 0.75  # how long a push of 1 is drawn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 from lib import verification
+from lib.data import load_digits
 from lib.diagrams import FIELDS
 from lib.files import Problem
-from lib.interactive import TrainingRecord, explorer
+from lib.interactive import TrainingRecord
+from lib.palette import LOSS_COLORS, LOSS_DASHES
+from lib.scene import PRESETS
 from lib.tools.site import figures
 
 import nbformat
@@ -19,7 +22,7 @@ SITE = Path(figures.__file__).parent
 SCRIPT = (SITE / "static" / "figures.js").read_text(encoding="utf-8")
 NAMES = {"explorer", "field", "circle", "playback", "threshold", "feasibility"}
 KNOWN = {
-    "preset": explorer.PRESETS,
+    "preset": PRESETS,
     "loss": FIELDS,
     "record": figures.RECORDS,
     "scores": figures.SCORES,
@@ -112,8 +115,8 @@ def test_colours_and_dashes_are_those_of_the_course(written):
     looks = {(look["color"], tuple(look["dash"])) for look in course["losses"].values()}
     assert len(looks) == len(FIELDS)
     assert course["losses"]["NormFace"]["dash"] == []
-    assert course["losses"]["combined"]["dash"] == [6, 1, 1, 1, 1, 1]
-    assert course["losses"]["ArcFace"]["color"] == "#e76300"
+    assert course["losses"]["combined"]["dash"] == list(LOSS_DASHES["combined"][1])
+    assert course["losses"]["ArcFace"]["color"] == LOSS_COLORS["ArcFace"]
     assert course["presets"]["ArcFace, m 0.5"] == [1.0, 0.5, 0.0, 64]
 
 
@@ -135,7 +138,9 @@ def test_a_training_is_kept_to_a_two_thousandth_of_the_plane(written, name):
 
 def test_pairs_are_counted_as_lib_counts_them(written):
     kept = content_of(next(path for path in written if path.stem == "scores_pixels"))
-    counts, scores = kept["models"]["pixels"], figures.pixel_scores()["pixels"]
+    digits = load_digits("lesson", copies=0)
+    scores = verification.score_pairs(digits.x_test.reshape(1000, -1), digits.y_test)
+    counts = kept["models"]["pixels"]
     for place in (0, 40, 90, len(counts["genuine"]) - 1):
         threshold = (counts["first"] + place) / counts["perUnit"]
         assert counts["genuine"][place] == np.count_nonzero(scores.genuine >= threshold)

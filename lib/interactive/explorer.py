@@ -5,24 +5,11 @@ import math
 import numpy as np
 
 from ..palette import COLORS, INK, LOSS_COLORS, LOSS_DASHES, OTHER, OWN, loss_in
+from ..scene import COMPARED, PRESETS
 from .curves import PAST_PI, probability, pull, pull_elsewhere, target_cosine
 from .curves import target_cosine_elsewhere as elsewhere
 from .panel import Panel, choice, slider, switch
 
-# (m1, m2, m3, s): the margins of the papers, and those of the course's two dimensions.
-PRESETS = {
-    "NormFace": (1.0, 0.0, 0.0, 16),
-    "SphereFace, m 2": (2.0, 0.0, 0.0, 16),
-    "SphereFace, m 4": (4.0, 0.0, 0.0, 16),
-    "CosFace, m 0.1": (1.0, 0.0, 0.1, 16),
-    "CosFace, m 0.35": (1.0, 0.0, 0.35, 64),
-    "ArcFace, m 0.2": (1.0, 0.2, 0.0, 16),
-    "ArcFace, m 0.5": (1.0, 0.5, 0.0, 64),
-    "combined (1, 0.3, 0.2)": (1.0, 0.3, 0.2, 64),
-    "combined (0.9, 0.4, 0.15)": (0.9, 0.4, 0.15, 64),
-}
-COMPARED = ("NormFace", "SphereFace, m 2", "CosFace, m 0.35", "ArcFace, m 0.5")
-COMPARED += ("combined (1, 0.3, 0.2)",)
 OWN_SETTING = "your own"
 DEGREES = np.linspace(0, 180, 361)
 THETA = np.radians(DEGREES)

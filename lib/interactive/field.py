@@ -6,11 +6,7 @@ import numpy as np
 
 from .. import inputs
 from ..diagrams import (
-    DIRECTIONS,
-    FIELD_POINTS,
     FIELDS,
-    REACH,
-    SCALE,
     CenterPull,
     draw_arrows,
     draw_borders,
@@ -20,16 +16,9 @@ from ..diagrams import (
 )
 from ..losses import MarginLoss
 from ..palette import INK, LOSS_COLORS
+from ..scene import DIRECTIONS, FIELD_MARGINS, FIELD_POINTS, REACH, SCALE
 from .panel import Panel, margin_slider, slider
 
-# Each loss: which margin of `MarginLoss` stands on a slider, how it is called, where it begins.
-MARGINS = {
-    "NormFace": {},
-    "SphereFace": {"m1": ("m", 2.0)},
-    "CosFace": {"m3": ("m", 0.35)},
-    "ArcFace": {"m2": ("m", 0.5)},
-    "combined": {"m1": ("m1", 1.0), "m2": ("m2", 0.3), "m3": ("m3", 0.2)},
-}
 AROUND = np.linspace(-178.5, 178.5, 120)  # degrees from the own class weight, never on it
 NEXT_TO_IT = 0.5  # where a sample on its class weight is looked at: there is no side to push to
 TURNS = np.sort((np.degrees(DIRECTIONS) + 90) % 360 - 180).round()  # where the class weights are
@@ -53,9 +42,9 @@ class FieldExplorer(Panel):
         self.loss = inputs.one_of(loss, "loss", FIELDS)
         controls = {
             margin: margin_slider(margin, value, text)
-            for margin, (text, value) in MARGINS.get(loss, {}).items()
+            for margin, (text, value) in FIELD_MARGINS.get(loss, {}).items()
         }
-        if loss in MARGINS:
+        if loss in FIELD_MARGINS:
             controls["s"] = slider("scale s", "no unit", 1, 32, int(SCALE))
         if loss == "center loss":
             controls["weight"] = slider("λ", "weight, no unit", 0.0, 0.5, 0.1, 0.01)
@@ -110,16 +99,18 @@ class FieldExplorer(Panel):
     @property
     def plain(self):
         """How the legend calls the loss without what its sliders add; None if they add nothing."""
-        without = {"center loss": "λ = 0"} | dict.fromkeys(MARGINS, "no margin")
+        without = {"center loss": "λ = 0"} | dict.fromkeys(FIELD_MARGINS, "no margin")
         return None if self.loss == "NormFace" else without.get(self.loss)
 
     def setting(self, plain=False):
         """The loss as the sliders say; `plain`: without the margin or the λ."""
         if self.loss == "center loss":
             return CenterPull(0.0 if plain else self.value("weight"))
-        if self.loss not in MARGINS:
+        if self.loss not in FIELD_MARGINS:
             return self.loss
-        margins = {} if plain else {margin: self.value(margin) for margin in MARGINS[self.loss]}
+        margins = (
+            {} if plain else {margin: self.value(margin) for margin in FIELD_MARGINS[self.loss]}
+        )
         return MarginLoss(**margins, scale=self.value("s"))
 
     def update(self):
@@ -150,7 +141,7 @@ class FieldExplorer(Panel):
         for artist in self.borders:
             artist.remove()
         self.borders = draw_borders(self.axes[0], self.setting(), self.color)
-        unit = self.value("s") / SCALE if self.loss in MARGINS else 1.0
+        unit = self.value("s") / SCALE if self.loss in FIELD_MARGINS else 1.0
         self.arrows.set_UVC(*field.T / unit)
         self.push.set_offsets(sample[None])
         self.push.set_UVC(*push_on_it.T / unit)

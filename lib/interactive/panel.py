@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 
 from .. import plots
+from ..scene import MARGINS
 
 # The panel that each name stands for. Making it anew closes the old one: its widgets, its figure
 # and its callbacks, so that running a cell again and again leaves nothing behind.
@@ -155,15 +156,8 @@ def slider(name, unit, low, high, value, step=1):
     )
 
 
-MARGINS = {  # of `lib.losses.MarginLoss`: unit, lowest, highest, step
-    "m1": ("factor, no unit", 1.0, 4.0, 0.05),
-    "m2": ("radians", 0.0, 1.57, 0.01),
-    "m3": ("cosine, no unit", 0.0, 1.0, 0.01),
-}
-
-
 def margin_slider(margin, value, name=None):
-    """A slider for one of `MARGINS`, called by its key unless it has a name."""
+    """A slider for one of `scene.MARGINS`, called by its key unless it has a name."""
     unit, low, high, step = MARGINS[margin]
     return slider(name or margin, unit, low, high, value, step)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from ... import palette, verification
+from ... import palette, scene, verification
 from ...files import Problem, write_atomically
 
 FACE_SCORES = Path(__file__).resolve().parents[3] / "data" / "face_scores.json"
@@ -84,7 +84,7 @@ def write_data(folder):
         The paths, one script each.
 
     Raises:
-        Problem, FileNotFoundError: if a recorded file is missing; the message says how to make it.
+        Problem: if a recorded file is missing; the message says how to make it.
     """
     contents = {"course": course_data}
     contents |= {f"playback_{name}": functools.partial(playback_data, name) for name in RECORDS}
@@ -100,10 +100,6 @@ def write_data(folder):
 
 def course_data():
     """Colours, dashes, presets, sliders, and the five classes of the fields."""
-    from ... import diagrams  # this, and what else is imported below, imports keras
-    from ...interactive import explorer, panel
-    from ...interactive import field as fields
-
     return {
         "losses": {
             loss: {"color": matplotlib.colors.to_hex(color), "dash": _dash(loss)}
@@ -115,20 +111,20 @@ def course_data():
         ],
         "own": palette.OWN,
         "other": palette.OTHER,
-        "presets": explorer.PRESETS,
-        "compared": explorer.COMPARED,
-        "sliders": panel.MARGINS,
-        "fields": {loss: fields.MARGINS.get(loss) for loss in diagrams.FIELDS},
+        "presets": scene.PRESETS,
+        "compared": scene.COMPARED,
+        "sliders": scene.MARGINS,
+        "fields": {loss: scene.FIELD_MARGINS.get(loss) for loss in palette.LOSS_COLORS},
         "plane": {
-            "directions": diagrams.DIRECTIONS.tolist(),
-            "lengths": diagrams.LENGTHS.tolist(),
-            "biases": diagrams.BIASES.tolist(),
-            "centre": diagrams.CENTRE.tolist(),
-            "weight": diagrams.CENTRE_WEIGHT,
-            "scale": diagrams.SCALE,
-            "reach": diagrams.REACH,
-            "arrow": diagrams.ARROW,
-            "points": diagrams.FIELD_POINTS.round(4).tolist(),
+            "directions": scene.DIRECTIONS.tolist(),
+            "lengths": scene.LENGTHS.tolist(),
+            "biases": scene.BIASES.tolist(),
+            "centre": scene.CENTRE.tolist(),
+            "weight": scene.CENTRE_WEIGHT,
+            "scale": scene.SCALE,
+            "reach": scene.REACH,
+            "arrow": scene.ARROW,
+            "points": scene.FIELD_POINTS.round(4).tolist(),
         },
     }
 
@@ -146,22 +142,19 @@ def _dash(loss):
 
 def playback_data(name):
     """A recorded training in the plane: of each moment the points, packed, weights and scores."""
-    from ...interactive import TrainingRecord
-
-    record = TrainingRecord.load(name)
+    record = _kept(f"playback_{name}.npz", "make pictures")
+    embeddings, weights = (record[key].astype("float64") for key in ("embeddings", "weights"))
     loss, margin_from = RECORDS[name]
-    reaches = [float(np.abs(points).max()) for points in record.embeddings]
+    reaches = [float(np.abs(points).max()) for points in embeddings]
     return {
         "loss": loss,
         "marginFrom": margin_from,
-        "labels": "".join(map(str, record.labels)),
-        "epochs": np.round(record.epochs, 4).tolist(),
+        "labels": "".join(map(str, record["labels"])),
+        "epochs": record["epochs"].astype("float64").round(4).tolist(),
         "reaches": np.round(reaches, 4).tolist(),
-        "points": [_packed(p, r) for p, r in zip(record.embeddings, reaches, strict=True)],
-        "directions": [
-            np.arctan2(weights[1], weights[0]).round(4).tolist() for weights in record.weights
-        ],
-        "scores": np.round(record.scores, 4).tolist(),
+        "points": [_packed(p, r) for p, r in zip(embeddings, reaches, strict=True)],
+        "directions": [np.arctan2(columns[1], columns[0]).round(4).tolist() for columns in weights],
+        "scores": record["scores"].astype("float64").round(4).tolist(),
     }
 
 
@@ -195,11 +188,9 @@ def _counts(scores):
 
 def pixel_scores():
     """The held-out digits by their pixels, as in lesson 0: model → `PairScores`."""
-    from ...data import load_digits
-
-    digits = load_digits("lesson", copies=0)
-    pixels = digits.x_test.reshape(len(digits.x_test), -1)
-    return {"pixels": verification.score_pairs(pixels, digits.y_test)}
+    digits = _kept("digits.npz", "git checkout data/digits.npz")
+    pixels = digits["x_test"].reshape(len(digits["x_test"]), -1).astype("float32") / 255
+    return {"pixels": verification.score_pairs(pixels, digits["y_test"])}
 
 
 def face_scores():
@@ -230,6 +221,15 @@ def _kept_face_scores():
     if not FACE_SCORES.exists():
         raise Problem(f"{FACE_SCORES} is missing: `python -m {__name__}` records it.")
     return json.loads(FACE_SCORES.read_text(encoding="utf-8"))
+
+
+def _kept(name, remedy):
+    """The arrays of a file in `data/`."""
+    path = FACE_SCORES.parent / name
+    if not path.exists():
+        raise Problem(f"{path} is missing: `{remedy}` brings it back.")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 # Each set of pairs: what they are, and the counts of each model.
