@@ -1,6 +1,5 @@
 """The website's figures in the browser: their formulas against `lib`, and each touched by hand."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -347,8 +346,9 @@ def test_the_still_gives_way_and_a_slider_moves_the_figure(page, site, name):
     assert looks(page, host) != before
     assert says(host) != text
     assert control.get_attribute("aria-valuetext")
-    tree = host.locator("label.ftt-slider", has=control).aria_snapshot()
-    assert re.search(rf'slider "{re.escape(CASES[name][1])}', tree)  # its accessible name
+    words = control.evaluate("input => [...input.labels].map(label => label.textContent)")
+    assert len(words) == 1
+    assert words[0].startswith(CASES[name][1])
 
 
 @pytest.mark.parametrize("name", DRAGGED)

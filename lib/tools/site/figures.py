@@ -17,7 +17,8 @@ import numpy as np
 from ... import palette, scene, verification
 from ...files import Problem, write_atomically
 
-FACE_SCORES = Path(__file__).resolve().parents[3] / "data" / "face_scores.json"
+DATA = Path(__file__).resolve().parents[3] / "data"
+FACE_SCORES = DATA / "face_scores.json"
 # --- where they stand -----------------------------------------------------------------------------
 
 
@@ -225,7 +226,7 @@ def _kept_face_scores():
 
 def _kept(name, remedy):
     """The arrays of a file in `data/`."""
-    path = FACE_SCORES.parent / name
+    path = DATA / name
     if not path.exists():
         raise Problem(f"{path} is missing: `{remedy}` brings it back.")
     with np.load(path, allow_pickle=False) as arrays:

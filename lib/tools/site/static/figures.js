@@ -219,7 +219,7 @@ function arrangement(C, D) {
 function circleRivals(C, s) {
   const within = (C / (2 * Math.PI)) * Math.min(Math.PI, 15 / Math.sqrt(s)); // beyond: nothing
   // so many that the sum is an integral: fewer, wider apart, and each counted several times
-  const count = within > 20_000 ? Math.round((C * 20_000) / within) : C;
+  const count = within > 2000 ? Math.round((C * 2000) / within) : C;
   const step = (2 * Math.PI) / count, nearest = s * (Math.cos(step) - 1);
   let sum = 0;
   for (let k = 1; 2 * k <= count - 1; k++) {
@@ -395,10 +395,8 @@ class Frame {
     this.rest = setTimeout(() => this.says.removeAttribute("aria-busy"), 600);
   }
 
-  panel(title) {
-    const panel = html(this.panels, "figure", { class: "ftt-panel" });
-    if (title) html(panel, "figcaption", {}, title);
-    return panel;
+  panel() {
+    return html(this.panels, "div", { class: "ftt-panel" });
   }
 }
 
@@ -821,7 +819,7 @@ function field(host, options, { course }) {
   });
   for (const turn of turns) svg(chart.plot, "path", { class: "ftt-grid", d: `M${chart.X(turn)},${chart.top}V${chart.bottom}` });
   const plain = chart.add(FAINT, 1.5), outward = chart.add(INK, 2), towards = chart.add(INK, 3);
-  const place2 = svg(chart.plot, "circle", { r: 6, class: "ftt-dot" });
+  const marker = svg(chart.plot, "circle", { r: 6, class: "ftt-dot" });
   const keys = html(right, "div");
   const list = choice(frame, "loss", Object.keys(course.fields), options.loss ?? "ArcFace", () => changeLoss());
   const angle = slider(frame, { label: "sample’s angle", unit: "degrees", min: -180, max: 180, value: options.angle ?? 40 }, () => update());
@@ -899,7 +897,7 @@ function field(host, options, { course }) {
     chart.draw(outward, around, own.map(([, out]) => out));
     chart.draw(plain, around.slice(0, other.length), other.map(([along]) => along));
     const [along, out] = split(found.push, angle.value || 0.5);
-    set(place2, { cx: chart.X(angle.value), cy: chart.Y(along) });
+    set(marker, { cx: chart.X(angle.value), cy: chart.Y(along) });
     dot.move(...at(here), angle.value, `${angle.value} degrees from its class weight, length ${say(length.value, 1)}`);
     frame.say(`At ${minus(angle.value)}° and length ${say(length.value, 1)} the loss of ${loss} is ${say(found.loss)}. ` +
       `It pushes ${say(along)} towards the class and ${say(out)} outward.`);
@@ -1331,9 +1329,9 @@ const DIMENSIONS = [2, 3, 4, 8, 16, 20, 32, 64, 128, 256, 512, 1024];
 function feasible(host, options, { course }) {
   const frame = new Frame(host, "");
   const left = frame.panel(), right = frame.panel();
-  const most = 100;
+  const most = 64;
   const chart = new Chart(left, {
-    x: [0, most], xTicks: [0, 25, 50, 75, 100], y: [0, 1], yTicks: [0, 0.5, 1], xLabel: "scale s",
+    x: [0, most], xTicks: [0, 16, 32, 48, 64], y: [0, 1], yTicks: [0, 0.5, 1], xLabel: "scale s",
     yLabel: "highest probability on the class weight", height: 290,
   });
   const looks = { best: { color: course.own }, random: { color: course.other, dash: [3, 2] }, margin: { color: course.losses.CosFace.color, dash: [5, 2, 1, 2] } };
@@ -1423,7 +1421,7 @@ function feasible(host, options, { course }) {
     const needed = Number.isFinite(found.angleNeeded) ? degrees(found.angleNeeded, 1) : "over 180°";
     const fits = { true: "fits", false: "does not fit", null: "may fit" }[found.attainable];
     const rows = [
-      [`probability at s = ${s}`, `${share(found.highestProbability)}${bound}; ${share(randomProbability(C, D, s))} in random directions`],
+      [`probability at s = ${s}`, `${chanceText(found.highestProbability)}${bound}; ${chanceText(randomProbability(C, D, s))} in random directions`],
       [`scale for P = ${say(P)}`, `${say(scales.best, 1)}${found.exact ? "" : " at least"}; ${number(scales.random)} in random directions`],
       ["CosFace’s eq. 6", `s ≥ ${say(scales.bound, 2)}`],
       ["angle between neighbours", `${apart} at best`],
@@ -1440,14 +1438,14 @@ function feasible(host, options, { course }) {
     }
     const reaches = found.highestProbability >= P ? "reaches" : "cannot reach";
     frame.title.textContent = `A scale of ${s} ${reaches} a probability of ${say(P)} for ${whole(C)} classes`;
-    frame.say(`${whole(C)} classes in ${D} dimensions: s = ${s} reaches ${share(found.highestProbability)}${bound}. ` +
+    frame.say(`${whole(C)} classes in ${D} dimensions: s = ${s} reaches ${chanceText(found.highestProbability)}${bound}. ` +
       (hasMargin ? `The margin asks for ${needed} between neighbours, at best they have ${apart}: it ${fits}.` : "Without a margin all classes keep a region."));
   }
 
   update();
 }
 
-const share = (value) => (value > 0.9995 ? "over 0.999" : say(value, 3));
+const chanceText = (value) => (value > 0.9995 ? "over 0.999" : say(value, 3));
 const number = (value) => (value < 1000 ? say(value, 1) : value < 1e6 ? whole(value) : "over a million");
 const nearestIndex = (list, value) =>
   list.reduce((best, item, i) => (Math.abs(Math.log(item / value)) < Math.abs(Math.log(list[best] / value)) ? i : best), 0);
