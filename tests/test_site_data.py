@@ -88,6 +88,9 @@ def test_a_still_is_wrapped_with_its_options():
     assert 'class="figure-to-touch" data-figure="explorer"' in wrapped
     assert 'data-preset="a &quot;b&quot; &amp; c"' in wrapped
     assert wrapped.endswith("\n<img>\n</div>")
+    below = figures.FigureToTouch("circle", {"classes": 4}, below=True)
+    assert below.around("<img>").startswith("<img>\n<div ")
+    assert below.around("<img>").endswith('data-classes="4"></div>')
 
 
 def test_the_script_asks_nobody_and_has_the_six_figures():

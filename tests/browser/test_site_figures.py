@@ -24,7 +24,7 @@ MARGINS = [
 ]
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>figures</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="figures.css"><script defer src="figures.js"></script>
+<script defer src="figures.js"></script>
 <style>
 body {{ margin: 0; font: 16px/1.5 sans-serif; }}
 main {{ max-width: 46rem; margin: auto; padding: 0 1rem; }}

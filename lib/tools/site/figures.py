@@ -24,24 +24,30 @@ FACE_SCORES = DATA / "face_scores.json"
 
 @dataclass(frozen=True)
 class FigureToTouch:
-    """A figure of `figures.js` by its name, with the options that it begins with."""
+    """A figure of `figures.js` by its name, with the options that it begins with.
+
+    It takes the place of the still picture; or, with `below`, it stands under one that shows more.
+    """
 
     name: str
     options: dict = field(default_factory=dict)
+    below: bool = False
 
     def around(self, still):
-        """The still picture, HTML, wrapped so that the script finds it."""
+        """The still picture, HTML, with what the script needs to find it."""
         attributes = {"class": "figure-to-touch", "data-figure": self.name}
         attributes |= {f"data-{key}": value for key, value in self.options.items()}
         written = " ".join(f'{key}="{html.escape(str(v))}"' for key, v in attributes.items())
+        if self.below:
+            return f"{still}\n<div {written}></div>"
         return f"<div {written}>\n{still}\n</div>"
 
 
-def _figure(name, **options):
-    return FigureToTouch(name, options)
+def _figure(name, below=False, **options):
+    return FigureToTouch(name, options, below)
 
 
-# (lesson, cell) → what the picture of that cell becomes.
+# (lesson, cell) → what takes the place of that cell's picture, or stands below it.
 FIGURES = {
     ("00_start_here", "eer-picture"): _figure("threshold", scores="pixels"),
     ("01_softmax", "field-live"): _figure("field", loss="softmax"),
@@ -52,13 +58,20 @@ FIGURES = {
     ("03_modified_softmax", "touch-room"): _figure("feasibility", classes=10, dim=2, scale=16),
     ("04_sphereface", "touch-explorer"): _figure("explorer", preset="SphereFace, m 4"),
     ("04_sphereface", "field-live"): _figure("field", loss="SphereFace"),
+    ("05_cosface", "circle"): _figure(
+        "circle", below=True, loss="CosFace", classes=4, angle=30, m3=0.1
+    ),
     ("05_cosface", "touch-room"): _figure("feasibility", classes=10, dim=2, scale=16, m3=0.1),
     ("05_cosface", "field-live"): _figure("field", loss="CosFace"),
     ("06_arcface", "field-live"): _figure("field", loss="ArcFace"),
     ("06_arcface", "touch-playground"): _figure(
         "circle", loss="ArcFace", classes=10, angle=12, m2=0.2
     ),
+    ("06_arcface", "pictures"): _figure("playback", below=True, record="arcface-2d"),
     ("06_arcface", "touch-explorer"): _figure("explorer", preset="ArcFace, m 0.5"),
+    ("07_combined_margins", "extra-picture"): _figure(
+        "explorer", below=True, preset="combined (1, 0.3, 0.2)"
+    ),
     ("07_combined_margins", "field-live"): _figure("field", loss="combined"),
     ("08_open_set_verification", "slider"): _figure("threshold", scores="faces", model="ArcFace"),
     ("09_many_classes", "room-picture"): _figure(

@@ -1,7 +1,7 @@
 /* Figures that move without a kernel: each `<div class="figure-to-touch" data-figure="NAME">` holds
    a still picture and becomes a figure with sliders and points to drag. Without scripts the still
-   stays. No library, no request but for small scripts with data beside this file, in `figures/`,
-   which `lib.tools.site.figures` writes from what is recorded.
+   stays. No library, no request but for `figures.css` beside this file and small scripts with data
+   in `figures/`, which `lib.tools.site.figures` writes from what is recorded.
 
    First the formulas, which `tests/browser/test_site_figures.py` compares with `lib`; then what all
    figures share; then the six figures. Angles are in radians unless a name says degrees. */
@@ -1456,6 +1456,14 @@ const figures = { explorer, field, circle, playback, threshold, feasibility: fea
 const dataOf = { playback: (options) => [`playback_${options.record}`], threshold: (options) => [`scores_${options.scores}`] };
 const fetched = new Map();
 
+/** The style beside this file, unless the page has it already. */
+function style() {
+  if (document.querySelector('link[href*="figures.css"]')) return fetched.get("style");
+  const link = html(document.head, "link", { rel: "stylesheet", href: new URL("figures.css", HERE) });
+  fetched.set("style", new Promise((done) => { link.onload = link.onerror = done; }));
+  return fetched.get("style");
+}
+
 /** A data script of the folder `figures`, put into the page once; resolves to what it holds. */
 function load(name) {
   const known = () => window.marginFiguresData?.[name];
@@ -1475,6 +1483,7 @@ async function upgrade(host) {
   host.dataset.ready = "loading";
   const names = ["course", ...(dataOf[figure]?.(options) ?? [])];
   const found = await Promise.all(names.map(load));
+  await style();
   figures[figure](host, options, Object.fromEntries(names.map((name, i) => [name, found[i]])));
   host.dataset.ready = "true";
 }
