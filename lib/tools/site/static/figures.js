@@ -610,7 +610,7 @@ function marginSliders(frame, course, loss, options, change) {
   for (const [margin, [label, value]] of Object.entries(course.fields[loss] ?? {})) {
     const [unit, min, max, step] = course.sliders[margin];
     const start = Number(options[margin] ?? value);
-    found[margin] = slider(frame, { label, unit, min, max, step, value: start }, change);
+    found[margin] = slider(frame, { label: label.replace(/\d/, (digit) => "₀₁₂₃"[digit]), unit, min, max, step, value: start }, change);
   }
   return found;
 }
@@ -621,7 +621,7 @@ const values = (sliders) =>
 /* --- 1 · explorer: what a margin does to the target ------------------------------------------------ */
 
 const OWN_SETTING = "your own";
-const RULE_LOOKS = [["#832db6", [5, 2]], ["#bd1f01", [2, 2]], ["#94a4a2", [8, 2, 1, 2]]];
+const RULE_LOOKS = [[4, [5, 2]], [2, [2, 2]], [3, [8, 2, 1, 2]]]; // the colour of which class, and the dash
 
 function explorer(host, options, { course }) {
   const frame = new Frame(host, "With a margin, an image counts as if it lay farther from its class");
@@ -651,7 +651,7 @@ function explorer(host, options, { course }) {
     return { name, look, lines: charts.map((chart) => chart.add(look, 1.5)) };
   });
   const rules = Object.keys(PAST_PI).map((name, i) => {
-    const look = { color: RULE_LOOKS[i][0], dash: RULE_LOOKS[i][1] };
+    const look = { color: course.classes[RULE_LOOKS[i][0]].color, dash: RULE_LOOKS[i][1] };
     return { name, look, lines: [logit, slopes].map((chart) => chart.add(look, 2)) };
   });
   const plain = charts.map((chart) => chart.add(INK, 1));
