@@ -581,6 +581,11 @@ class Chart {
     element.setAttribute("d", line(this.points(xs, ys)));
   }
 
+  /** An upright line from the bottom to the top. */
+  stand(element, x) {
+    return set(element, { d: `M${this.X(x).toFixed(2)},${this.top}V${this.bottom}` });
+  }
+
   /** Fill between a curve and the bottom. */
   shade(element, xs, ys) {
     const points = this.points(xs, ys);
@@ -610,7 +615,8 @@ function marginSliders(frame, course, loss, options, change) {
   for (const [margin, [label, value]] of Object.entries(course.fields[loss] ?? {})) {
     const [unit, min, max, step] = course.sliders[margin];
     const start = Number(options[margin] ?? value);
-    found[margin] = slider(frame, { label: label.replace(/\d/, (digit) => "₀₁₂₃"[digit]), unit, min, max, step, value: start }, change);
+    const name = label.replace(/\d/, (digit) => "₀₁₂₃"[digit]);
+    found[margin] = slider(frame, { label: name, unit, min, max, step, value: start }, change);
   }
   return found;
 }
@@ -626,7 +632,10 @@ const RULE_LOOKS = [[4, [5, 2]], [2, [2, 2]], [3, [8, 2, 1, 2]]]; // the colour 
 function explorer(host, options, { course }) {
   const frame = new Frame(host, "With a margin, an image counts as if it lay farther from its class");
   const thetas = spread(0, Math.PI, 361), inDegrees = spread(0, 180, 361);
-  const axis = { x: [0, 180], xTicks: [0, 45, 90, 135, 180], xText: (v) => `${v}°`, xLabel: "angle θ to the own class", width: 256, height: 240, left: 38 };
+  const axis = {
+    x: [0, 180], xTicks: [0, 45, 90, 135, 180], xText: (v) => `${v}°`, xLabel: "angle θ to the own class",
+    width: 256, height: 240, left: 38,
+  };
   frame.box.classList.add("three");
   const [left, middle, right] = [0, 1, 2].map(() => frame.panel());
   const logit = new Chart(left, { ...axis, y: [-1, 1], yTicks: [], yText: minus, yLabel: "logit of the own class" });
@@ -725,7 +734,7 @@ function explorer(host, options, { course }) {
   function mark(margins, s, angle) {
     const theta = angle * DEGREE, target = targetCosine(theta, margins), p = probability(theta, margins, s);
     const at = [s * target, slope(theta, margins), p];
-    cursors.forEach((element, i) => set(element, { d: `M${charts[i].X(angle)},${charts[i].top}V${charts[i].bottom}` }));
+    cursors.forEach((element, i) => charts[i].stand(element, angle));
     dots.forEach((dot, i) => set(dot, { cx: charts[i + 1].X(angle), cy: charts[i + 1].Y(at[i + 1]) }));
     point.move(logit.X(angle), logit.Y(at[0]), angle, `${angle} degrees`);
     const counts = border(theta, margins) / DEGREE, seen = Number.isFinite(counts);
@@ -817,7 +826,7 @@ function field(host, options, { course }) {
     x: [-180, 180], y: [-1, 2], xTicks: turns, yTicks: [], xText: (v) => `${minus(v)}°`, yText: minus, height: 290,
     xLabel: "angle from the own class weight (0°)", yLabel: "push on embeddings of this length",
   });
-  for (const turn of turns) svg(chart.plot, "path", { class: "ftt-grid", d: `M${chart.X(turn)},${chart.top}V${chart.bottom}` });
+  for (const turn of turns) chart.stand(svg(chart.plot, "path", { class: "ftt-grid" }), turn);
   const plain = chart.add(FAINT, 1.5), outward = chart.add(INK, 2), towards = chart.add(INK, 3);
   const marker = svg(chart.plot, "circle", { r: 6, class: "ftt-dot" });
   const keys = html(right, "div");
@@ -840,7 +849,10 @@ function field(host, options, { course }) {
     const loss = list.value;
     sliders = marginSliders(frame, course, loss, {}, () => update());
     if (course.fields[loss]) sliders.scale = slider(frame, { label: "scale s", min: 1, max: 32, value: plane.scale }, () => update());
-    if (loss === "center loss") sliders.weight = slider(frame, { label: "λ", unit: "weight of the spring", min: 0, max: 0.5, step: 0.01, value: plane.weight }, () => update());
+    if (loss === "center loss") {
+      const look = { label: "λ", unit: "weight of the spring", min: 0, max: 0.5, step: 0.01, value: plane.weight };
+      sliders.weight = slider(frame, look, () => update());
+    }
     frame.controls.prepend(list.parentElement, ...Object.values(sliders).map(({ row }) => row));
     frame.title.textContent = FIELD_TITLES[loss];
     centre.style.display = loss === "center loss" ? "" : "none";
@@ -1047,7 +1059,8 @@ function scoreTable(panel) {
   const head = html(html(table, "thead"), "tr");
   for (const name of ["class", "θ", "cos θ", "logit", "probability"]) html(head, "th", { scope: "col" }, name);
   const body = html(table, "tbody");
-  html(panel, "p", { class: "ftt-note" }, "Filled: where the loss is content with a class; dashed: the borders without a margin. The logit of class 0 has the margin in it.");
+  html(panel, "p", { class: "ftt-note" }, "Filled: where the loss is content with a class; dashed: the borders " +
+    "without a margin. The logit of class 0 has the margin in it.");
   return (rows) => {
     while (body.rows.length > rows.length) body.lastElementChild.remove();
     rows.forEach(({ color, angle, logit, share }, c) => {
@@ -1091,9 +1104,9 @@ function playback(host, options, { course, [`playback_${options.record}`]: recor
   key(right, [["accuracy; angle to the own centre", good], ["error rate; from a centre to the nearest other", bad]]);
   const cursors = [share, angle].map((chart) => svg(chart.plot, "path", { class: "ftt-cursor strong" }));
   if (record.marginFrom) for (const chart of [share, angle]) {
-    const x = chart.X(record.marginFrom);
-    svg(chart.plot, "path", { class: "ftt-grid", d: `M${x},${chart.top}V${chart.bottom}` });
-    if (chart === angle) svg(chart.plot, "text", { x: x + 4, y: chart.top + 10, class: "ftt-word" }, "from here with margin");
+    chart.stand(svg(chart.plot, "path", { class: "ftt-grid" }), record.marginFrom);
+    const where = { x: chart.X(record.marginFrom) + 4, y: chart.top + 10, class: "ftt-word" };
+    if (chart === angle) svg(chart.plot, "text", where, "from here with margin");
   }
   const play = html(frame.controls, "button", { type: "button", class: "ftt-play" }, "Play");
   const time = slider(frame, { label: "time", unit: "epochs", min: 0, max: last, step: 0.01, value: last }, () => { stop(); update(); });
@@ -1138,10 +1151,7 @@ function playback(host, options, { course, [`playback_${options.record}`]: recor
     const [before, part] = between(time.value);
     const mix = (a, b) => a + part * (b - a);
     drawPlane(before, mix);
-    cursors.forEach((cursor, i) => {
-      const chart = [share, angle][i];
-      set(cursor, { d: `M${chart.X(time.value)},${chart.top}V${chart.bottom}` });
-    });
+    cursors.forEach((cursor, i) => [share, angle][i].stand(cursor, time.value));
     const [accuracy, , own, nearest, eer] = record.scores[before].map((value, i) => mix(value, record.scores[before + 1][i]));
     const text = `After ${say(time.value, 2)} epochs: accuracy ${say(accuracy)}, equal error rate ${say(eer)}; ` +
       `${degrees(own * DEGREE)} to the own centre, ${degrees(nearest * DEGREE)} from a centre to the nearest other.`;
@@ -1215,7 +1225,11 @@ function canvasColors(canvas, course) {
     probe.style.setProperty("--c", color);
     return plain("var(--lit)");
   };
-  const found = { classes: course.classes.map(({ color, edge }) => read(`color-mix(in oklab, ${color}, ${edge} 30%)`)), ink: plain("var(--ftt-soft)"), grid: plain("var(--ftt-grid)") };
+  const found = {
+    classes: course.classes.map(({ color, edge }) => read(`color-mix(in oklab, ${color}, ${edge} 30%)`)),
+    ink: plain("var(--ftt-soft)"),
+    grid: plain("var(--ftt-grid)"),
+  };
   probe.remove();
   return found;
 }
@@ -1256,7 +1270,9 @@ function threshold(host, options, { course, [`scores_${options.scores}`]: data }
   html(frame.panels, "p", { class: "ftt-note ftt-wide" }, `The pairs: ${data.about}.`);
   const list = names.length > 1 ? choice(frame, "model", names, options.model ?? names.at(-1), () => changeModel()) : null;
   const start = Number(options.threshold ?? data.models[options.model ?? names.at(-1)].eerAt);
-  const at = slider(frame, { label: "threshold", unit: "cosine", min: low, max: 1, step: 1 / perUnit, value: start, show: (v) => say(v, 3) }, () => update());
+  const at = slider(frame, {
+    label: "threshold", unit: "cosine", min: low, max: 1, step: 1 / perUnit, value: start, show: (v) => say(v, 3),
+  }, () => update());
   const enlarge = tick(frame, "enlarge what is rare, 20 times", () => changeModel());
   let counts;
 
@@ -1299,9 +1315,9 @@ function threshold(host, options, { course, [`scores_${options.scores}`]: data }
     const refused = parts.cosines.filter((cosine) => cosine < value).length;
     density.shade(parts.wrongIn, parts.cosines.slice(refused), parts.others.slice(refused));
     density.shade(parts.wrongOut, parts.cosines.slice(0, refused), parts.own.slice(0, refused));
-    set(bar, { d: `M${x},${density.top}V${density.bottom}` });
+    density.stand(bar, value);
     grip.move(x, density.top + 8, value, `cosine ${say(value, 3)}`);
-    set(cursor, { d: `M${error.X(value)},${error.top}V${error.bottom}` });
+    error.stand(cursor, value);
     [far, 1 - tar].forEach((share, i) => set(dots[i], { cx: error.X(value), cy: share ? error.Y(share) : -99 }));
     frame.say(`From ${say(value, 3)} on a pair is called the same: that accepts ${percent(far)} of the impostor pairs ` +
       `(${whole(far * counts.impostor[0])} of ${whole(counts.impostor[0])}) and refuses ${percent(1 - tar)} of the genuine ones.`);
@@ -1334,7 +1350,11 @@ function feasible(host, options, { course }) {
     x: [0, most], xTicks: [0, 16, 32, 48, 64], y: [0, 1], yTicks: [0, 0.5, 1], xLabel: "scale s",
     yLabel: "highest probability on the class weight", height: 290,
   });
-  const looks = { best: { color: course.own }, random: { color: course.other, dash: [3, 2] }, margin: { color: course.losses.CosFace.color, dash: [5, 2, 1, 2] } };
+  const looks = {
+    best: { color: course.own },
+    random: { color: course.other, dash: [3, 2] },
+    margin: { color: course.losses.CosFace.color, dash: [5, 2, 1, 2] },
+  };
   const lines = Object.fromEntries(Object.entries(looks).map(([name, look]) => [name, chart.add(look)]));
   const wanted = svg(chart.plot, "path", { class: "ftt-cursor" }), cursor = svg(chart.plot, "path", { class: "ftt-cursor strong" });
   const dots = ["best", "random"].map((name) => svg(chart.plot, "circle", { r: 5, class: "ftt-dot", style: `--c:${looks[name].color}` }));
@@ -1371,10 +1391,11 @@ function feasible(host, options, { course }) {
     chart.draw(lines.random, at, at.map((x) => randomProbability(C, D, x)));
     chart.draw(lines.margin, hasMargin ? at : [], at.map((x) => Math.exp(-lossOnWeight(C, D, target, x))));
     set(wanted, { d: `M${chart.left},${chart.Y(P)}H${chart.right}` });
-    set(cursor, { d: `M${chart.X(s)},${chart.top}V${chart.bottom}` });
+    chart.stand(cursor, s);
     [scales.best, scales.random].forEach((x, i) => set(dots[i], { cx: x <= most ? chart.X(x) : -99, cy: chart.Y(P) }));
     keys.replaceChildren();
-    const entries = [[arrangement(C, D) ? "best arrangement" : "bound, eq. 6: not quite reached", looks.best], ["random directions", looks.random]];
+    const best = arrangement(C, D) ? "best arrangement" : "bound, eq. 6: not quite reached";
+    const entries = [[best, looks.best], ["random directions", looks.random]];
     if (hasMargin) entries.push(["with the margin in it", looks.margin]);
     key(keys, entries);
   }
@@ -1439,7 +1460,8 @@ function feasible(host, options, { course }) {
     const reaches = found.highestProbability >= P ? "reaches" : "cannot reach";
     frame.title.textContent = `A scale of ${s} ${reaches} a probability of ${say(P)} for ${whole(C)} classes`;
     frame.say(`${whole(C)} classes in ${D} dimensions: s = ${s} reaches ${chanceText(found.highestProbability)}${bound}. ` +
-      (hasMargin ? `The margin asks for ${needed} between neighbours, at best they have ${apart}: it ${fits}.` : "Without a margin all classes keep a region."));
+      (hasMargin ? `The margin asks for ${needed} between neighbours, at best they have ${apart}: it ${fits}.`
+        : "Without a margin all classes keep a region."));
   }
 
   update();
@@ -1453,7 +1475,10 @@ const nearestIndex = (list, value) =>
 /* --- finding the figures, and their data -------------------------------------------------------------- */
 
 const figures = { explorer, field, circle, playback, threshold, feasibility: feasible };
-const dataOf = { playback: (options) => [`playback_${options.record}`], threshold: (options) => [`scores_${options.scores}`] };
+const dataOf = {
+  playback: (options) => [`playback_${options.record}`],
+  threshold: (options) => [`scores_${options.scores}`],
+};
 const fetched = new Map();
 
 /** The style beside this file, unless the page has it already. */
