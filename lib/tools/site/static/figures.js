@@ -307,10 +307,11 @@ function randomProbability(C, D, s) {
   return 1 / (1 + Math.exp(Math.log(C - 1) + logMeanExp(s, D)));
 }
 
-/** The largest m3 of CosFace and m2 of ArcFace that fit: for each [surely, at most]. */
+/** The largest m3 of CosFace and m2 of ArcFace that fit: for each [surely, at most].
+    An m2 beyond a right angle is none: lib refuses it. */
 function largestMargins(C, D) {
   const angles = largestAngle(C, D);
-  return { m3: angles.map((angle) => 1 - Math.cos(angle)), m2: angles };
+  return { m3: angles.map((angle) => 1 - Math.cos(angle)), m2: angles.map((angle) => Math.min(angle, Math.PI / 2)) };
 }
 
 /* --- formulas: rates of pairs --------------------------------------------------------------------- */
