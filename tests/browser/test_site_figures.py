@@ -310,7 +310,7 @@ def test_the_largest_margins(compute, size):
     found = compute("largestMargins", [list(size)])[0]
     for margin, (surely, most) in found.items():
         assert fits.feasibility(*size, 16, **{margin: surely * (1 - 1e-6)}).attainable is True
-        if (margin, most) == ("m2", np.pi / 2):  # lib takes no larger one
+        if most >= {"m2": np.pi / 2, "m3": 2}[margin] - 1e-9:  # lib takes no larger one
             continue
         assert fits.feasibility(*size, 16, **{margin: most * (1 + 1e-6)}).attainable is False
 
