@@ -120,7 +120,7 @@ def margin_logit(cosine, m1=1.0, m2=0.0, m3=0.0):
     Returns:
         A float32 tensor of the same shape, not yet multiplied by the scale.
     """
-    margins = (_margin(margin) for margin in (m1, m2, m3))
+    margins = (_number(margin) for margin in (m1, m2, m3))
     return ops.cast(_margin_logit(ops.cast(cosine, _ANGLE_DTYPE), *margins)[0], "float32")
 
 
@@ -150,8 +150,8 @@ def _margin_logit(cosine, m1, m2, m3):
     return psi(angle) - m3, slope, lambda: -ops.cast(fall(), "float32")
 
 
-def _margin(value):
-    """Return a margin as a float, or as a tensor where it differs from sample to sample."""
+def _number(value):
+    """Return a margin or scale as a float, or as a tensor if it is one, as precise as an angle."""
     return float(value) if isinstance(value, numbers.Real) else ops.cast(value, _ANGLE_DTYPE)
 
 
@@ -193,8 +193,8 @@ def margin_cross_entropy(
     cosines = ops.cast(cosines, "float32")
     index, is_class = class_index(labels, cosines)
     is_cosine = _is_cosine(_pick(cosines, index))
-    margins = (_margin(margin) for margin in (m1, m2, m3))
-    loss = _margin_cross_entropy(cosines, index, *margins, scale, smoothing, others, detached)
+    formula = (_number(value) for value in (m1, m2, m3, scale))
+    loss = _margin_cross_entropy(cosines, index, *formula, smoothing, others, detached)
     return _or_nan(is_class & is_cosine, loss)
 
 
@@ -211,18 +211,20 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing, others, 
     Label smoothing adds to the loss how far the target's logit is above the mean of all.
     """
     if on_torch and _holds_values(cosines):
-        numbers = scale, smoothing, others, detached, _SMALLEST_SINE
-        return on_torch.margin_cross_entropy(cosines, index, m1, m2, m3, *numbers)
+        more = scale, smoothing, others, detached, _SMALLEST_SINE
+        return on_torch.margin_cross_entropy(cosines, index, m1, m2, m3, *more)
     classes = ops.cast(_class_count(cosines), "float32")
-    scale = ops.cast(scale, "float32")
+    exact_scale = scale
+    scale = scale if isinstance(scale, float) else ops.cast(scale, "float32")
 
     @ops.custom_gradient
     def loss_of(cosines, *own_margin):  # only a tensor of margins has a gradient
         target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
         logit, slope, of_margin = _margin_logit(target, m1, *(own_margin or (m2,)), m3)
-        logit = ops.cast(logit, "float32")
-        own = scale * logit
-        changed, steepness = others(cosines, logit) if others else (cosines, 1.0)
+        own = ops.cast(exact_scale * logit, "float32")
+        changed, steepness = cosines, 1.0
+        if others:
+            changed, steepness = others(cosines, ops.cast(logit, "float32"))
         logits = _with_target(scale * changed, index, ops.full_like(own, -math.inf))
         largest = ops.max(logits, axis=-1, keepdims=True)
         exps = ops.exp(logits - largest)
