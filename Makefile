@@ -17,6 +17,7 @@
 ## make bench    measure the speed of the losses          SAVE=1      keep it for the README
 ## make versions run the tests with other releases         PACKAGES=oldest   or newest
 ## make slides   slides and handouts, to build/           NB=notebooks/01_softmax.ipynb OUT=build
+## make site     the course as a website, to build/site  OUT=build/site
 ## make grade    check a folder of handed-in notebooks    DIR=handed-in CSV=grades.csv TIMEOUT=60
 ## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12" OUT=dist/usb
 ## make lint     check the style of the code
@@ -62,7 +63,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .NOTPARALLEL:
-.PHONY: help environment environment-tests environment-lint lab test test-browser test-backends render pictures results data seeds distributed bench versions slides grade bundle lint lock clean
+.PHONY: help environment environment-site environment-tests environment-lint lab test test-browser test-backends render pictures results data seeds distributed bench versions slides site grade bundle lint lock clean
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile
@@ -70,6 +71,8 @@ help:
 # What is installed is one of the lists of bootstrap.py, or several.
 environment:
 	$(BOOTSTRAP) "$(VENV)" lessons
+environment-site:
+	$(BOOTSTRAP) "$(VENV)" lessons site
 environment-tests:
 	$(BOOTSTRAP) "$(VENV)" lessons tests
 environment-lint:
@@ -150,6 +153,10 @@ versions: environment
 slides: environment
 	@$(PY) -m lib.tools.slides $(if $(OUT),--output "$(OUT)") $(NB)
 
+# From the stored outputs of the notebooks; without a network.
+site: environment-site
+	@$(PY) -m lib.tools.site $(if $(OUT),--output "$(OUT)")
+
 grade: environment
 	@$(PY) -m lib.tools.grade "$(DIR)" $(if $(CSV),--csv "$(CSV)") $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
@@ -166,7 +173,10 @@ LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --fork-
 	--custom-compile-command "make lock" $(if $(filter 1,$(UPGRADE)),--upgrade)
 lock: environment
 	$(LOCK) requirements.txt --output-file requirements.lock >/dev/null
+	$(LOCK) lib/tools/site/requirements.txt --constraints requirements.lock \
+		--output-file lib/tools/site/requirements.lock >/dev/null
 	$(LOCK) tests/requirements.txt --constraints requirements.lock \
+		--constraints lib/tools/site/requirements.lock \
 		--output-file tests/requirements.lock >/dev/null
 
 # Another environment than one that bootstrap.py made, as its stamp says, is left alone.

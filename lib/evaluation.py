@@ -164,13 +164,14 @@ def _angles(embeddings, labels, centres):
 class Scoreboard:
     """The five values by which every lesson compares its models, all on the held-out images.
 
-    head_accuracy: share of images whose largest logit is that of their class.
-    centre_accuracy: share of images whose nearest class centre is their own; the centres come from
-        the training originals.
-    own_angle: mean angle between an image's embedding and its class's centre, degrees.
-    nearest_angle: mean over classes of the angle from a class's centre to the nearest other
-        centre, degrees.
-    eer: equal error rate of verification over all pairs of held-out images, by cosine.
+    Attributes:
+        head_accuracy: share of images whose largest logit is that of their class.
+        centre_accuracy: share of images whose nearest class centre is their own; the centres come
+            from the training originals.
+        own_angle: mean angle between an image's embedding and its class's centre, degrees.
+        nearest_angle: mean over classes of the angle from a class's centre to the nearest other
+            centre, degrees.
+        eer: equal error rate of verification over all pairs of held-out images, by cosine.
     """
 
     head_accuracy: float

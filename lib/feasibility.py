@@ -24,18 +24,19 @@ _LARGEST_SCALE = 1e6
 class Feasibility:
     """What the loss can ask of `num_classes` classes in `dim` dimensions; from `feasibility`.
 
-    num_classes, dim, scale, m1, m2, m3: the question.
-    angle_low, angle_high: bounds, in radians, on the smallest angle between two classes in the
-        arrangement where that angle is as large as it can be. Equal where it is known exactly.
-    angle_needed: the smallest angle between two classes, in radians, at which an embedding on its
-        class weight still satisfies the margin; infinite if no angle is enough.
-    highest_probability: the softmax probability of the right class, without the margin, that all
-        classes can reach at once.
-    loss_floor: the lowest loss, margin included, that all classes can have at once.
-    exact: whether `highest_probability` and `loss_floor` are those of a known best arrangement;
-        otherwise they are bounds that hold in every dimension and are not quite reached.
-    attainable: True if the margin leaves every class a region, False if it cannot, None if that is
-        not known: the angle needed lies between the bounds.
+    Attributes:
+        num_classes, dim, scale, m1, m2, m3: the question.
+        angle_low, angle_high: bounds, in radians, on the smallest angle between two classes in the
+            arrangement where that angle is as large as it can be. Equal where it is known exactly.
+        angle_needed: the smallest angle between two classes, in radians, at which an embedding on
+            its class weight still satisfies the margin; infinite if no angle is enough.
+        highest_probability: the softmax probability of the right class, without the margin, that
+            all classes can reach at once.
+        loss_floor: the lowest loss, margin included, that all classes can have at once.
+        exact: whether `highest_probability` and `loss_floor` are those of a known best arrangement;
+            otherwise they are bounds that hold in every dimension and are not quite reached.
+        attainable: True if the margin leaves every class a region, False if it cannot, None if that
+            is not known: the angle needed lies between the bounds.
 
     Where a margin is not attainable, the *mean* loss over the classes can fall below `loss_floor`:
     by giving up some classes, that is, by merging them, to make room for the others.

@@ -3,7 +3,7 @@
     python -m lib.tools.bootstrap [--this-python] [VENV [LIST ...]]
 
 Any Python from 3.6 on can start it, if only to read that it does not suit. A LIST is what has to be
-there: lessons, tests or lint. A file in the environment, the stamp, says what was installed, so
+there: lessons, site, tests or lint. A file in the environment, the stamp, says what was installed, so
 that a second call returns at once and an interrupted one is repaired. uv installs; where it cannot,
 pip does the same. With --this-python, an environment of another Python is made anew.
 """
@@ -33,6 +33,7 @@ RANGE = "{}.{} to {}.{}".format(*OLDEST + NEWEST)
 # For each list: its lock, and the one package of it that is wanted, if not all.
 LISTS = {
     "lessons": ("requirements.lock", None),
+    "site": ("lib/tools/site/requirements.lock", None),
     "tests": ("tests/requirements.lock", None),
     "lint": ("tests/requirements.lock", "ruff"),
 }

@@ -1,0 +1,85 @@
+"""Build the course's website from the stored outputs of the notebooks; nothing is executed.
+
+    python -m lib.tools.site [--output FOLDER] [--check-links]
+
+It needs no network, and neither do its pages: they are read from a folder as well as from a server.
+A link that leads nowhere and a formula that cannot be drawn stop the build.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ...files import Problem
+from . import address, staging
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = address.ROOT / "build" / "site"
+MARK = "searchindex.js"  # by which a folder is known as a website of this kind
+LARGEST_REPORT = int(os.environ.get("LR", 20))  # warnings in one message
+
+
+def run_sphinx(folder, builder):
+    """Let Sphinx make pages of the sources in `folder`; return where they are.
+
+    Raises:
+        Problem: with all that Sphinx warns of.
+    """
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    from sphinx.application import Sphinx  # here, since `--help` should not wait for it
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    sources, pages, warnings = folder / "sources", folder / "made" / "site", folder / "warnings"
+    with warnings.open("w+", encoding="utf-8") as log, patch_docutils(HERE), docutils_namespace():
+        app = Sphinx(
+            *(sources, HERE, pages, folder / "doctrees", builder),
+            status=None,
+            warning=log,
+            parallel=os.cpu_count() or 1,
+        )
+        app.build()
+        log.seek(0)
+        told = log.read().replace(f"{sources}/", "").strip().splitlines()
+    if told:
+        more = len(told) - LARGEST_REPORT
+        raise Problem(
+            "\n".join(told[:LARGEST_REPORT] + ([f"and {more} more lines"] if more > 0 else []))
+            + "\nMend that in the sources: the website is as it was before."
+        )
+    return pages
+
+
+def replace(target, pages):
+    """Put new pages into the place of old ones."""
+    if target.exists() and any(target.iterdir()) and not (target / MARK).exists():
+        raise Problem(
+            f"{target} is there already and is no website of this course. Delete it, or choose "
+            "another folder: make site OUT=/path/to/folder."
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(pages, target)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Build the course's website.")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="default: build/site")
+    options = parser.parse_args(arguments)
+    began, target = time.monotonic(), options.output.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        staging.stage(folder / "sources", address.repository())
+        pages = run_sphinx(folder, "html")
+        replace(target, pages)
+    print(f"The website in {time.monotonic() - began:.0f} s: {target / 'index.html'}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Problem as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,55 @@
+"""The configuration of Sphinx, which `python -m lib.tools.site` starts."""
+
+from lib.tools.site import staging
+
+project = "From softmax to ArcFace"
+author = "The From softmax to ArcFace authors"
+html_title = project
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "lib.tools.site.extension",
+]
+
+# Nothing is executed: the notebooks are stored with their results.
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
+# what a live figure says of itself in a notebook; its picture is beside it
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
+myst_enable_extensions = ["dollarmath", "attrs_block"]
+myst_heading_anchors = 4
+myst_heading_slug_func = "lib.tools.site.staging.anchor"
+myst_url_schemes = ("http", "https", "mailto")
+html_math_renderer = "mathml"
+
+autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_class_signature = "mixed"
+autodoc_inherit_docstrings = False
+autodoc_typehints = "none"
+napoleon_use_ivar = True
+add_module_names = False
+default_role = "py:obj"
+python_maximum_signature_line_length = 72
+python_trailing_comma_in_multi_line_signatures = False
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"}), ("figures.js", {"defer": "defer"})]
+html_copy_source = False
+html_show_sourcelink = False
+html_show_sphinx = False
+html_show_copyright = False
+html_permalinks_icon = "#"
+
+# what linkcheck, once a week, cannot know
+linkcheck_anchors = False

@@ -1,0 +1,93 @@
+"""What Sphinx does here that it does not do by itself.
+
+- Formulas are MathML, which browsers draw without a script.
+- A section that a notebook folds is folded.
+- The picture of a cell named in `figures.FIGURES` is marked, so that figures.js finds it.
+- Docstrings are plain text with indented formulas.
+"""
+
+import re
+
+from docutils import nodes
+
+from ..slides import mathml
+
+try:
+    from .figures import FIGURES
+except ImportError:
+    FIGURES = {}
+
+FOLDED = "folded"
+SECTION = r"(Args|Attributes|Returns|Raises|Yields):"  # of a docstring; its lines are indented
+# Code and *emphasis*; and what reStructuredText would take for markup besides.
+MARKUP = r"(?P<meant>`[^`]*`|(?<!\S)\*\w[\w ]*\*(?=\W|$))|[*|]|(?<=\w)_(?!\w)"
+
+
+def raw(text):
+    return nodes.raw("", text, format="html")
+
+
+# --- formulas -------------------------------------------------------------------------------------
+
+
+def inline_formula(writer, node):
+    writer.body.append(mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def block_formula(writer, node):
+    writer.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>')
+    raise nodes.SkipNode
+
+
+# --- notebooks ------------------------------------------------------------------------------------
+
+
+def fold_sections(app, doctree, docname):
+    """Let a section unfold under its heading."""
+    for section in list(doctree.findall(nodes.section)):
+        if FOLDED in section["classes"]:
+            title, *rest = section.children
+            opening, middle = raw('<details class="folded"><summary>'), raw("</summary>")
+            section.children = []
+            section.extend([opening, title, middle, *rest, raw("</details>")])
+
+
+def mark_figures(app, doctree, docname):
+    """Wrap the stills of figures to touch."""
+    for cell in doctree.findall(nodes.container):
+        figure = FIGURES.get(tuple(cell.get("cell_metadata", {}).get("cell", ())))
+        still = figure and next(cell.findall(nodes.image), None)
+        if still:
+            before, after = figure.around("STILL").split("STILL")
+            place = still.parent.index(still)
+            still.parent[place : place + 1] = [raw(before), still, raw(after)]
+
+
+# --- docstrings -----------------------------------------------------------------------------------
+
+
+def escaped(found):
+    return found[0] if found["meant"] else "\\" + found[0]
+
+
+def plain_docstring(app, what, name, thing, options, lines):
+    """Make plain text fit for reStructuredText: indented formulas are blocks, stars are stars."""
+    text, in_section, in_block = [], False, False
+    for line in lines:
+        indented = line.startswith("    ")
+        if line and not indented:
+            in_section, in_block = bool(re.fullmatch(SECTION, line)), False
+        elif indented and not in_section and not in_block and text and not text[-1]:
+            text += ["::", ""]
+            in_block = True
+        text.append(line if in_block else re.sub(MARKUP, escaped, line))
+    lines[:] = text
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
+    app.connect("doctree-resolved", fold_sections)
+    app.connect("doctree-resolved", mark_figures)
+    app.connect("autodoc-process-docstring", plain_docstring, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
