@@ -1,14 +1,16 @@
 """What Sphinx does here that it does not do by itself.
 
-- Formulas are MathML, which browsers draw without a script.
+- Formulas are MathML, which browsers draw without a script; pictures have their size.
 - A section that a notebook folds is folded.
 - The picture of a cell named in `figures.FIGURES` is marked, so that figures.js finds it.
 - Docstrings are plain text with indented formulas.
 """
 
 import re
+from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 
 from ..slides import mathml
 
@@ -38,6 +40,24 @@ def inline_formula(writer, node):
 def block_formula(writer, node):
     writer.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>')
     raise nodes.SkipNode
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def sized_picture(writer, node):
+    """A picture with its size, so that nothing moves when it arrives."""
+    path = Path(writer.builder.srcdir, node["uri"])
+    type(writer).visit_image(writer, node)
+    if path.suffix in (".png", ".gif"):
+        with Image.open(path) as picture:
+            width, height = picture.size
+        size = f'<img width="{width}" height="{height}" '
+        writer.body[-1] = writer.body[-1].replace("<img ", size, 1)
+
+
+def nothing_more(writer, node):
+    """An <img> has no end."""
 
 
 # --- notebooks ------------------------------------------------------------------------------------
@@ -87,6 +107,7 @@ def plain_docstring(app, what, name, thing, options, lines):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
+    app.add_node(nodes.image, override=True, html=(sized_picture, nothing_more))
     app.connect("doctree-resolved", fold_sections)
     app.connect("doctree-resolved", mark_figures)
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)

@@ -78,7 +78,9 @@ def texts(root):
     """The pages that only the site has, as sources by their path in it."""
     readme = Readme((root / "README.md").read_text(encoding="utf-8"))
     loader = Environment(
-        loader=FileSystemLoader(HERE / "texts"), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(HERE / "texts"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
     )
 
     def text(name):

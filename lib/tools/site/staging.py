@@ -87,14 +87,16 @@ class Links:
 
 
 def ways_in(path, repository):
-    """The line that opens a notebook: in JupyterLab and, where the address is known, elsewhere."""
-    here = f"`make lab`, then {path}"
+    """The line that opens a lesson: in JupyterLab and, where the address is known, elsewhere."""
+    line = (
+        f"{{.ways-in}}\n**Open this lesson** in JupyterLab: `make lab`, then `{path}` "
+        "([how](../index.md#start))."
+    )
     if repository is None:
-        return f"{{.ways-in}}\n**Run it yourself:** {here} ([how](../index.md#start))."
-    return (
-        f"{{.ways-in}}\n**Run it yourself:** {here}, "
-        f"or open it [in Colab]({address.colab(repository, path)}) "
-        f"([one cell before](ways_in.md#colab)), [in Binder]({address.binder(repository, path)})."
+        return line
+    return line + (
+        f" Or [in Colab]({address.colab(repository, path)}), after "
+        f"[one cell](ways_in.md#colab), or [in Binder]({address.binder(repository, path)})."
     )
 
 
