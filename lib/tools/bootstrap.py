@@ -3,9 +3,9 @@
     python -m lib.tools.bootstrap [--this-python] [VENV [LIST ...]]
 
 Any Python from 3.6 on can start it, if only to read that it does not suit. A LIST is what has to be
-there: lessons, site, tests or lint. A file in the environment, the stamp, says what was installed, so
-that a second call returns at once and an interrupted one is repaired. uv installs; where it cannot,
-pip does the same. With --this-python, an environment of another Python is made anew.
+there: lessons, site, tests or lint. A file in the environment, the stamp, says what was installed,
+so that a second call returns at once and an interrupted one is repaired. uv installs; where it
+cannot, pip does the same. With --this-python, an environment of another Python is made anew.
 """
 
 import argparse

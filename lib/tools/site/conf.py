@@ -1,7 +1,5 @@
 """The configuration of Sphinx, which `python -m lib.tools.site` starts."""
 
-from lib.tools.site import staging
-
 project = "From softmax to ArcFace"
 author = "The From softmax to ArcFace authors"
 html_title = project

@@ -20,7 +20,10 @@ MODULES = {
     "evaluation": "The scoreboard",
     "feasibility": "What a scale and a margin can reach",
 }
-ROW = r"^\| *\[(?P<title>[^\]]+)\]\((?P<path>[^)]+)\) *\| *(?P<about>[^|]+?) *\| *(?P<reading>[^|]+?) *\|"
+ROW = (
+    r"^\| *\[(?P<title>[^\]]+)\]\((?P<path>[^)]+)\) *"
+    r"\| *(?P<about>[^|]+?) *\| *(?P<reading>[^|]+?) *\|"
+)
 
 
 class Readme:
@@ -84,14 +87,15 @@ def texts(root):
     )
 
     def text(name):
-        return loader.get_template(name).render(readme=readme, modules=MODULES)
+        return loader.get_template(name).render(readme=readme, modules=MODULES, made=made)
 
-    made = {name: text(name) for name in ("index.md", "results.md", "library.md")}
+    made = {}
+    figures = HERE / "figures_to_touch.md"
+    if figures.exists():
+        made["figures_to_touch.md"] = figures.read_text(encoding="utf-8")
+    made |= {name: text(name) for name in ("index.md", "results.md", "library.md")}
     made["notebooks/solutions/index.md"] = text("solutions.md")
     for module, title in MODULES.items():
         heading = f"{title}\n{'=' * len(title)}"
         made[f"lib/{module}.rst"] = f"{heading}\n\n.. automodule:: lib.{module}\n"
-    figures = HERE / "figures_to_touch.md"
-    if figures.exists():
-        made["figures_to_touch.md"] = figures.read_text(encoding="utf-8")
     return made
