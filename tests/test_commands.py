@@ -2,6 +2,7 @@
 
 import ast
 import io
+import itertools
 import json
 import os
 import re
@@ -411,16 +412,19 @@ def locked(name):
 
 
 def test_the_locks_have_every_requirement_in_its_range_with_hashes_and_agree():
-    locks = [locked("requirements.lock"), locked("tests/requirements.lock")]
-    for packages, name in zip(locks, ("requirements.txt", "tests/requirements.txt"), strict=True):
-        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        requirements = [line.partition("#")[0].strip() for line in lines]
+    folders = ("", "lib/tools/site/", "tests/")
+    locks = [locked(f"{folder}requirements.lock") for folder in folders]
+    for packages, folder in zip(locks, folders, strict=True):
+        lines = (ROOT / f"{folder}requirements.txt").read_text(encoding="utf-8").splitlines()
+        requirements = [re.sub("#.*|^-r .*", "", line).strip() for line in lines]
         for requirement in map(Requirement, filter(None, requirements)):
             version, _ = packages[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version), f"{requirement}: run make lock"
         assert all(hashes > 0 for _, hashes in packages.values())
-    both = locks[0].keys() & locks[1].keys()
-    assert {n: locks[0][n] for n in both} == {n: locks[1][n] for n in both}, "run make lock"
+    for one, other in itertools.combinations(locks, 2):
+        both = one.keys() & other.keys()
+        assert {n: one[n] for n in both} == {n: other[n] for n in both}, "run make lock"
+    assert locks[1].keys() <= locks[2].keys(), "the tests build the website: run make lock"
 
 
 # --- the Makefile ---------------------------------------------------------------------------------
@@ -436,7 +440,13 @@ def test_make_help_names_every_command():
 @needs_make
 @pytest.mark.parametrize(
     ("goal", "lists"),
-    [("lab", "lessons"), ("test", "lessons tests"), ("lint", "lint"), ("grade", "lessons")],
+    [
+        ("lab", "lessons"),
+        ("test", "lessons tests"),
+        ("lint", "lint"),
+        ("grade", "lessons"),
+        ("site", "lessons site"),
+    ],
 )
 def test_each_command_asks_for_the_lists_that_it_needs(goal, lists):
     command = ["make", "--dry-run", goal, "PYTHON=python3", "VENV=/x"]

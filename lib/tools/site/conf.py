@@ -27,15 +27,13 @@ myst_heading_slug_func = "lib.tools.site.staging.anchor"
 myst_url_schemes = ("http", "https", "mailto")
 html_math_renderer = "mathml"
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
-autodoc_class_signature = "mixed"
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_inherit_docstrings = False
 autodoc_typehints = "none"
 napoleon_use_ivar = True
 add_module_names = False
+highlight_language = "text"  # where nothing else is said: formulas, what was printed
 default_role = "py:obj"
-python_maximum_signature_line_length = 72
-python_trailing_comma_in_multi_line_signatures = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"

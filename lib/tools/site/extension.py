@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docutils import nodes
 from PIL import Image
+from sphinx.util import inspect
 
 from ..slides import mathml
 
@@ -105,10 +106,19 @@ def plain_docstring(app, what, name, thing, options, lines):
     lines[:] = text
 
 
+def constructor(app, what, name, thing, options, signature, returned):
+    """What a class is made with: Keras's own `__new__` hides it."""
+    if what == "class" and "__init__" in vars(thing):
+        made_with = inspect.signature(thing.__init__, bound_method=True)
+        return inspect.stringify_signature(made_with), returned
+    return None
+
+
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
     app.add_node(nodes.image, override=True, html=(sized_picture, nothing_more))
     app.connect("doctree-resolved", fold_sections)
     app.connect("doctree-resolved", mark_figures)
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)
+    app.connect("autodoc-process-signature", constructor)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,7 +47,8 @@ class Readme:
 
     def section(self, heading):
         """What stands under a heading of the second level."""
-        return self._piece(f"a section `## {heading}`", rf"^## {heading}\n(.*?)(?=^## |\Z)")
+        text = self._piece(f"a section `## {heading}`", rf"^## {heading}\n(.*?)(?=^## |\Z)")
+        return text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
 
     def paragraph(self, words):
         """The paragraph that begins with **words**, or the list below them, without the words."""

@@ -23,3 +23,21 @@ function makeReachable() {
 addEventListener("load", makeReachable);
 addEventListener("resize", makeReachable);
 addEventListener("toggle", makeReachable, true);
+
+// What moves by itself can be stopped, and stands still for those who asked for that.
+function makeStoppable(moving) {
+  const still = document.createElement("canvas"), button = document.createElement("button");
+  [still.width, still.height] = [moving.naturalWidth, moving.naturalHeight];
+  still.setAttribute("role", "img");
+  still.setAttribute("aria-label", moving.alt);
+  button.className = "stop";
+  function stop(stopped) {
+    if (stopped) still.getContext("2d").drawImage(moving, 0, 0);
+    [moving.hidden, still.hidden] = [stopped, !stopped];
+    button.textContent = stopped ? "Play" : "Stop";
+  }
+  button.addEventListener("click", () => stop(!moving.hidden));
+  moving.after(still, button);
+  stop(matchMedia("(prefers-reduced-motion: reduce)").matches);
+}
+addEventListener("load", () => document.querySelectorAll("article img[src$='.gif']").forEach(makeStoppable));
