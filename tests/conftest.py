@@ -2,7 +2,9 @@
 
 import gc
 import os
+import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 from lib.tools import private_state
@@ -10,6 +12,8 @@ from lib.tools import private_state
 import hypothesis
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
+
+ROOT = Path(__file__).resolve().parents[1]
 
 os.environ["COURSE_MODE"] = "lesson"
 os.environ.pop("COURSE_PROJECTOR", None)
@@ -53,3 +57,13 @@ def the_same_variables_for_every_test():
     """Commands that a test calls set variables for what they start; the next test has its own."""
     with mock.patch.dict(os.environ):
         yield
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the website, built once."""
+    folder = tmp_path_factory.mktemp("site") / "built"
+    command = [sys.executable, "-m", "lib.tools.site", "--output", folder]
+    without = {name: value for name, value in os.environ.items() if name != "GITHUB_REPOSITORY"}
+    subprocess.run(command, cwd=ROOT, env=without, check=True)
+    return folder

@@ -8,6 +8,7 @@ A link that leads nowhere and a formula that cannot be drawn stop the build.
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -43,7 +44,8 @@ def run_sphinx(folder, builder):
         )
         app.build()
         log.seek(0)
-        told = log.read().replace(f"{sources}/", "").strip().splitlines()
+        told = re.sub(r"\x1b\[[\d;]*m", "", log.read())  # colours
+    told = told.replace(f"{sources}/", "").strip().splitlines()
     if told:
         more = len(told) - LARGEST_REPORT
         raise Problem(
@@ -53,28 +55,44 @@ def run_sphinx(folder, builder):
     return pages
 
 
-def replace(target, pages):
-    """Put new pages into the place of old ones."""
+def check_links(folder):
+    """Look up the links to outside, which needs a network.
+
+    Raises:
+        Problem: with all that lead nowhere.
+    """
+    run_sphinx(folder, "linkcheck")
+    print("Every link to outside leads somewhere.")
+
+
+def checked_target(folder):
+    """The folder for the website; a Problem if something else is in it."""
+    target = folder.resolve()
     if target.exists() and any(target.iterdir()) and not (target / MARK).exists():
         raise Problem(
             f"{target} is there already and is no website of this course. Delete it, or choose "
             "another folder: make site OUT=/path/to/folder."
         )
-    shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(pages, target)
+    return target
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Build the course's website.")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default: build/site")
+    parser.add_argument(
+        "--check-links", action="store_true", help="look up the links to outside instead"
+    )
     options = parser.parse_args(arguments)
-    began, target = time.monotonic(), options.output.resolve()
+    began, target = time.monotonic(), checked_target(options.output)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         staging.stage(folder / "sources", address.repository())
+        if options.check_links:
+            return check_links(folder)
         pages = run_sphinx(folder, "html")
-        replace(target, pages)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(pages, target)
     print(f"The website in {time.monotonic() - began:.0f} s: {target / 'index.html'}")
 
 

@@ -45,6 +45,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
+html_use_index = html_domain_indices = False
 html_permalinks_icon = "#"
 
 # what linkcheck, once a week, cannot know
