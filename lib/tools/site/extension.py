@@ -85,6 +85,13 @@ def mark_figures(app, doctree, docname):
             still.parent[place : place + 1] = [raw(before), still, raw(after)]
 
 
+def give_captions_a_level(app, pagename, templatename, context, doctree):
+    """A caption of the contents is a heading; readers who listen are told of which level."""
+    tree = context.get("furo_navigation_tree", "")
+    level = 'role="heading" aria-level="2"'
+    context["furo_navigation_tree"] = tree.replace('role="heading"', level)
+
+
 # --- docstrings -----------------------------------------------------------------------------------
 
 
@@ -119,6 +126,7 @@ def setup(app):
     app.add_node(nodes.image, override=True, html=(sized_picture, nothing_more))
     app.connect("doctree-resolved", fold_sections)
     app.connect("doctree-resolved", mark_figures)
+    app.connect("html-page-context", give_captions_a_level, priority=600)  # after the theme
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)
     app.connect("autodoc-process-signature", constructor)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
