@@ -15,7 +15,8 @@ Slides, for each lesson of `notebooks/`, by a simple rule:
 A handout has the texts, formulas, pictures and exercises of a lesson for printing, without code,
 and the quiz without its answers.
 
-nbconvert makes the pages, by the templates in lib/tools/pages; formulas become MathML, which
+nbconvert makes the pages, by the templates in lib/tools/pages, in the type and colours of look.css
+there, which are the website's too; formulas become MathML, which
 browsers draw themselves; reveal.js is the one in the package sphinx-revealjs.
 """
 
@@ -103,6 +104,7 @@ def export(name, notebook, cells, folder, **resources):
         filters={"markdown2html": MarkdownWithMath(renderer).render},
     )
     resources["title"] = navigation.title(notebook)
+    resources["look_css"] = (PAGES / "look.css").read_text(encoding="utf-8")
     shown = nbformat.v4.new_notebook(metadata=notebook.metadata, cells=cells)
     return exporter.from_notebook_node(shown, resources)[0]
 

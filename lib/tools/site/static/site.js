@@ -9,7 +9,7 @@ function unfold() {
   if (!target) return;
   const folded = target.querySelector(":scope > details.folded");
   for (let part = folded || target; part; part = part.parentElement) if (part.matches("details")) part.open = true;
-  target.scrollIntoView();
+  target.scrollIntoView({behavior: "instant"});
 }
 addEventListener("hashchange", unfold);
 addEventListener("DOMContentLoaded", unfold);
