@@ -16,8 +16,8 @@ A handout has the texts, formulas, pictures and exercises of a lesson for printi
 and the quiz without its answers.
 
 nbconvert makes the pages, by the templates in lib/tools/pages, in the type and colours of look.css
-there, which are the website's too; formulas become MathML, which
-browsers draw themselves; reveal.js is the one in the package sphinx-revealjs.
+there, which are the website's too; formulas become MathML, which browsers draw themselves;
+reveal.js is the one in the package sphinx-revealjs.
 """
 
 import argparse

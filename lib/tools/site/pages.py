@@ -88,13 +88,9 @@ def texts(root):
     )
 
     def text(name):
-        return loader.get_template(name).render(readme=readme, modules=MODULES, made=made)
+        return loader.get_template(name).render(readme=readme, modules=MODULES)
 
-    made = {}
-    figures = HERE / "figures_to_touch.md"
-    if figures.exists():
-        made["figures_to_touch.md"] = figures.read_text(encoding="utf-8")
-    made |= {name: text(name) for name in ("index.md", "results.md", "library.md")}
+    made = {name: text(name) for name in ("index.md", "results.md", "library.md")}
     made["notebooks/solutions/index.md"] = text("solutions.md")
     for module, title in MODULES.items():
         heading = f"{title}\n{'=' * len(title)}"

@@ -120,7 +120,6 @@ def notebook(path, links):
             cell.source = ways_in(name, links.repository) if is_lesson else ""
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
-        cell.metadata["cell"] = [path.stem if is_lesson else "", cell.id]
     return nbformat.writes(book)
 
 
@@ -146,7 +145,7 @@ def stage(folder, repository):
         text = (ROOT / name).read_text(encoding="utf-8")
         write_atomically(folder / name, links.mend(text, name))
     for name, text in made.items():
-        write_atomically(folder / name, text)
+        write_atomically(folder / name, links.mend(text, name) if name.endswith(".md") else text)
     for name in images:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
