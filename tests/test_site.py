@@ -8,6 +8,7 @@ from urllib.parse import unquote, urldefrag
 from lib.files import Problem
 from lib.tools.site import __main__ as command
 from lib.tools.site import address, pages, staging
+from lib.tools.site.figures import FIGURES
 
 import nbformat
 import pytest
@@ -56,7 +57,16 @@ def test_every_lesson_solution_and_guide_is_a_page_and_in_the_contents(read):
     ]
     guides = [path.relative_to(ROOT).with_suffix(".html") for path in ROOT.glob("notebooks/*.md")]
     library = [Path("lib", name).with_suffix(".html") for name in pages.MODULES]
-    wanted = {path.as_posix() for path in (*books, *guides, *library, Path("data/README.html"))}
+    wanted = {
+        path.as_posix()
+        for path in (
+            *books,
+            *guides,
+            *library,
+            Path("data/README.html"),
+            Path("figures_to_touch.html"),
+        )
+    }
     assert wanted <= read.keys()
     assert wanted <= {urldefrag(link).url for link in read["index.html"].links}
 
@@ -100,6 +110,14 @@ def test_results_are_those_of_the_readme(read):
     assert len(numbers) > 50
     shown = read["results.html"].text.replace("\N{NO-BREAK SPACE}", " ")
     assert all(number in shown for number in numbers)
+
+
+def test_each_figure_to_touch_stands_in_its_lesson_with_its_still(site):
+    for (lesson, cell), figure in FIGURES.items():
+        text = (site / "notebooks" / f"{lesson}.html").read_text(encoding="utf-8")
+        before, after = figure.around("STILL").split("STILL")
+        around = f"{re.escape(before)}<img [^>]*>\\s*{re.escape(after)}"
+        assert re.search(around, text), f"{lesson}, cell {cell}"
 
 
 # --- where links lead -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from ...files import Problem
-from . import address, staging
+from . import address, figures, staging
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = address.ROOT / "build" / "site"
@@ -90,6 +90,7 @@ def main(arguments=None):
         if options.check_links:
             return check_links(folder)
         pages = run_sphinx(folder, "html")
+        figures.write_data(pages / "_static" / "figures")
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(pages, target)

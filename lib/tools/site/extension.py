@@ -2,6 +2,7 @@
 
 - Formulas are MathML, which browsers draw without a script; pictures have their size.
 - A section that a notebook folds is folded.
+- The picture of a cell named in `figures.FIGURES` is marked, so that figures.js finds it.
 - Docstrings are plain text with indented formulas.
 """
 
@@ -13,6 +14,7 @@ from PIL import Image
 from sphinx.util import inspect
 
 from ..slides import mathml
+from .figures import FIGURES
 
 FOLDED = "folded"
 SECTION = r"(Args|Attributes|Returns|Raises|Yields):"  # of a docstring; its lines are indented
@@ -68,6 +70,17 @@ def fold_sections(app, doctree, docname):
             section.extend([opening, title, middle, *rest, raw("</details>")])
 
 
+def mark_figures(app, doctree, docname):
+    """Wrap the stills of figures to touch."""
+    for cell in doctree.findall(nodes.container):
+        figure = FIGURES.get(tuple(cell.get("cell_metadata", {}).get("cell", ())))
+        still = figure and next(cell.findall(nodes.image), None)
+        if still:
+            before, after = figure.around("STILL").split("STILL")
+            place = still.parent.index(still)
+            still.parent[place : place + 1] = [raw(before), still, raw(after)]
+
+
 def give_captions_a_level(app, pagename, templatename, context, doctree):
     """A caption of the contents is a heading; readers who listen are told of which level."""
     tree = context.get("furo_navigation_tree", "")
@@ -108,6 +121,7 @@ def setup(app):
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
     app.add_node(nodes.image, override=True, html=(sized_picture, nothing_more))
     app.connect("doctree-resolved", fold_sections)
+    app.connect("doctree-resolved", mark_figures)
     app.connect("html-page-context", give_captions_a_level, priority=600)  # after the theme
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)
     app.connect("autodoc-process-signature", constructor)

@@ -92,6 +92,7 @@ def texts(root):
 
     made = {name: text(name) for name in ("index.md", "results.md", "library.md")}
     made["notebooks/solutions/index.md"] = text("solutions.md")
+    made["figures_to_touch.md"] = (HERE / "figures_to_touch.md").read_text(encoding="utf-8")
     for module, title in MODULES.items():
         heading = f"{title}\n{'=' * len(title)}"
         made[f"lib/{module}.rst"] = f"{heading}\n\n.. automodule:: lib.{module}\n"

@@ -75,11 +75,11 @@ class Links:
             return f"]({fragment})"
         here = os.path.dirname(path)
         meant = os.path.normpath(os.path.join(here, place))
+        page = INSTEAD.get(meant, meant)
+        if page in self.staged:
+            return f"]({os.path.relpath(page, here or '.')}{fragment})"
         if not (ROOT / meant).exists():
             raise Problem(f"{path} links to {target}, which is not there.")
-        meant = INSTEAD.get(meant, meant)
-        if meant in self.staged:
-            return f"]({os.path.relpath(meant, here or '.')}{fragment})"
         return f"]({address.file(self.repository, meant)})" if self.repository else "]()"
 
 
@@ -120,6 +120,7 @@ def notebook(path, links):
             cell.source = ways_in(name, links.repository) if is_lesson else ""
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
+        cell.metadata["cell"] = [path.stem if is_lesson else "", cell.id]  # for the figures
     return nbformat.writes(book)
 
 
