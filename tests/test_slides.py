@@ -72,6 +72,16 @@ def test_blocks_are_what_blank_lines_separate(source, expected):
     assert slides.BLOCK.findall(source) == expected
 
 
+@pytest.mark.parametrize(
+    ("tex", "spaces"),
+    [(r"s\cos\theta_y", 2), (r"-\ln p", 1), (r"\cos(\theta)", 0), (r"e^{s \cos t}", 2), ("xy", 0)],
+)
+def test_the_name_of_a_function_keeps_its_distance(tex, spaces):
+    formula = xml.fromstring(slides.mathml(tex))
+    assert len(formula.findall(f".//{slides.MATHML}mspace")) == spaces
+    assert formula.get("alttext") == tex
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_no_text_of_a_lesson_is_lost_and_every_formula_becomes_mathml(path):
     for cell in nbformat.read(path, as_version=4).cells:

@@ -21,9 +21,9 @@ reveal.js is the one in the package sphinx-revealjs.
 """
 
 import argparse
-import html
 import re
 import sys
+import xml.etree.ElementTree as xml
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -42,6 +42,8 @@ LESSONS = ROOT / "notebooks"
 PAGES = Path(__file__).resolve().parent / "pages"
 OUTPUT = ROOT / "build"
 REVEAL = distribution("sphinx-revealjs").locate_file("sphinx_revealjs/_static/revealjs/dist")
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+xml.register_namespace("", MATHML.strip("{}"))
 DISPLAYS = ("image/png", "text/html", "text/markdown")  # a picture, a table; the rest is printed
 
 # A block of Markdown: an unfolding answer, code, a formula, a heading, or up to an empty line.
@@ -56,8 +58,23 @@ BLOCK = re.compile(
 
 def mathml(tex, display="inline"):
     """A formula as MathML; the TeX stays with it for readers who listen."""
-    text = convert(tex.strip(), display=display)
-    return text.replace("<math ", f'<math alttext="{html.escape(tex.strip(), quote=True)}" ', 1)
+    formula = xml.fromstring(convert(tex.strip(), display=display))
+    formula.set("alttext", tex.strip())
+    for row in list(formula.iter()):
+        if row.tag.rpartition("}")[2] in ("math", "mrow", "mstyle", "mtd"):
+            give_functions_room(row)
+    return xml.tostring(formula, encoding="unicode")
+
+
+def give_functions_room(row):
+    """Put a thin space between cos, ln and the like and what stands beside them, as TeX does."""
+    parts = list(row)
+    for left, right in reversed(list(zip(parts, parts[1:], strict=False))):
+        kinds = [part.tag.rpartition("}")[2] for part in (left, right)]
+        names = [len(part.text or "") > 1 for part in (left, right)]
+        named = [kind == "mi" and long for kind, long in zip(kinds, names, strict=True)]
+        if any(named) and not {"mo", "mspace"} & set(kinds):
+            row.insert(parts.index(right), xml.Element(f"{MATHML}mspace", width="0.17em"))
 
 
 class Renderer(IPythonRenderer):
