@@ -13,6 +13,7 @@ function unfold() {
 }
 addEventListener("hashchange", unfold);
 addEventListener("DOMContentLoaded", unfold);
+addEventListener("load", unfold);  // figures above it have got their height by now
 
 // What scrolls in itself can be reached by keyboard.
 const SCROLLING = ".formula, .highlight pre, .output, .table-wrapper";
