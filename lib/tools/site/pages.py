@@ -1,4 +1,4 @@
-"""The pages that only the website has: the first one, the results, the library, the solutions.
+"""The pages that only the website has: the first one, the library, the solutions.
 
 Their words are the README's and the docstrings'; what is written here is what joins them.
 """
@@ -16,6 +16,7 @@ MODULES = {
     "losses": "Losses",
     "layers": "Heads",
     "models": "Models",
+    "adaptive": "After ArcFace",
     "verification": "Verification",
     "evaluation": "The scoreboard",
     "feasibility": "What a scale and a margin can reach",
@@ -47,8 +48,7 @@ class Readme:
 
     def section(self, heading):
         """What stands under a heading of the second level."""
-        text = self._piece(f"a section `## {heading}`", rf"^## {heading}\n(.*?)(?=^## |\Z)")
-        return text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+        return self._piece(f"a section `## {heading}`", rf"^## {heading}\n(.*?)(?=^## |\Z)")
 
     def paragraph(self, words):
         """The paragraph that begins with **words**, or the list below them, without the words."""
@@ -90,7 +90,7 @@ def texts(root):
     def text(name):
         return loader.get_template(name).render(readme=readme, modules=MODULES)
 
-    made = {name: text(name) for name in ("index.md", "results.md", "library.md")}
+    made = {name: text(name) for name in ("index.md", "library.md")}
     made["notebooks/solutions/index.md"] = text("solutions.md")
     made["figures_to_touch.md"] = (HERE / "figures_to_touch.md").read_text(encoding="utf-8")
     for module, title in MODULES.items():

@@ -17,7 +17,7 @@ from .. import navigation
 from . import address, pages
 from .address import ROOT
 
-GUIDES = ("teachers_guide", "troubleshooting", "several_machines", "ways_in")
+GUIDES = ("results", "teachers_guide", "troubleshooting", "several_machines", "ways_in")
 TEXTS = (
     *(f"notebooks/{name}.md" for name in GUIDES),
     *("data/README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"),
@@ -63,6 +63,7 @@ class Links:
 
         text = re.sub(LINK, link, text, flags=re.DOTALL | re.MULTILINE)
         text = re.sub(r"\[([^\[\]]*)\]\(\)", r"\1", text)  # there is nowhere to lead to
+        text = text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
         return text.replace("OWNER/NAME", self.repository) if self.repository else text
 
     def _link(self, target, path):
