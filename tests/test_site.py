@@ -101,7 +101,7 @@ def test_every_public_name_of_a_module_is_on_its_page_with_its_source(read):
         for name in names:
             assert f"lib.{module}.{name}" in page.anchors, name
             assert f"../_modules/lib/{module}.html#{name}" in page.links, name
-        assert "*args, **kwargs" not in page.text  # Keras's own constructor
+        assert not re.search(r"\( ?\* ?args", page.text)  # Keras's own constructor
 
 
 def test_results_are_those_of_their_page(read):

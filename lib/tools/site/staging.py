@@ -119,7 +119,8 @@ def notebook(path, links):
                 cell.source = "{.folded}\n" + cell.source
         if cell.id == navigation.TOP:
             cell.source = ways_in(name, links.repository) if is_lesson else ""
-        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+        # the imports stand before anything that is worth reading
+        if cell.id == "setup" or cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
         cell.metadata["cell"] = [path.stem if is_lesson else "", cell.id]  # for the figures
     return nbformat.writes(book)
