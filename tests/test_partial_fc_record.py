@@ -109,7 +109,7 @@ def test_wrong_labels_are_those_of_their_seed():
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, tmp_path):
     """Nothing is drawn and nothing trained: what would have been, run by run."""
     asked = SimpleNamespace(runs=[], people=[], stop_at=None)
 
@@ -126,7 +126,7 @@ def trained(monkeypatch):
         return count, images
 
     monkeypatch.setattr(partial_fc.faces, "people", people)
-    asked.study = replace(partial_fc.STUDY, train=train)
+    asked.study = replace(partial_fc.STUDY, train=train, path=tmp_path / "partial_fc.json")
     return asked
 
 
@@ -188,6 +188,14 @@ def test_processes_share_the_runs_and_join_puts_their_files_together(
     trained.runs.clear()
     command(study, monkeypatch)
     assert trained.runs == []
+
+
+def test_what_is_joined_is_not_trained_again_by_processes(trained, monkeypatch):
+    trained.study.record(RUNS[1::2], trained.study.path)
+    trained.runs.clear()
+    for process in range(3):
+        command(trained.study, monkeypatch, "--process", f"{process}/3")
+    assert sorted(map(str, trained.runs)) == sorted(map(str, RUNS[::2]))
 
 
 def test_join_adds_to_what_is_recorded(trained, tmp_path, monkeypatch):
