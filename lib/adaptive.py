@@ -12,9 +12,16 @@ So they are models over a backbone and a head that outputs cosines (`lib.layers.
 `SubCenterHead`), compiled without a loss. They output plain cosines like any other. The state is
 kept in weights that no optimizer trains: it changes in training alone, is saved, and is the same on
 all replicas, for which a batch is what all of them see together. A sample of weight 0 is not in it.
+It moves with each training batch, those of a gradient that is accumulated as well, and stays where
+the model is frozen.
 
-The papers on AdaCos, CurricularFace, MagFace, AdaFace and ElasticFace were read in their released
-code, so no equation of theirs is numbered here; where code and paper differ, the class says so.
+What is measured by the length wants it as the network gives it: no normalisation at the end of the
+backbone, and under mixed precision a last layer with dtype="float32". `PartialFCModel` cannot hold
+one of these models; with it, `lib.losses.MVSoftmaxLoss` looks at the rivals that were drawn.
+
+Sources: CurricularFace, MagFace, AdaFace and ElasticFace by their released code, AdaCos by notes on
+its paper and by code that is widely copied. So no equation is numbered here, and "released" is what
+a value is called that stands in code.
 """
 
 import math
@@ -63,8 +70,9 @@ class AdaptiveModel(BackboneAndHead):
         cosines = ops.cast(y_pred, "float32")
         index, valid = class_index(y, cosines)
         lengths = batch.lengths()
-        if training and not batch.counted:
+        if training and self.trainable and not batch.counted:
             batch.counted = True
+            index = ops.where(valid, index, 0)
             seen = ops.stop_gradient(cosines), index, _weights(valid, lengths, sample_weight)
             self.update(*seen, ops.stop_gradient(lengths))
         values = self.loss_values(y, cosines, lengths, training)
@@ -142,9 +150,12 @@ class AdaCosModel(AdaptiveModel):
     with B the batch's mean of the sum of exp(s cos(theta_j)) over the other classes, by the scale
     before, and theta the median of the target's angles (the smaller of two middle ones). So the
     probability of the target is steepest where half of the batch is. The gradient takes s as a
-    constant. It starts at `adacos_scale`, which is also where it stays as long as all other classes
-    are at right angles: an argument for many classes. With few they can turn away further, B falls,
-    and the scale with it, with ten classes to about 2. Below 1 it does not go here.
+    constant. It starts at `adacos_scale`, and stays there as long as all other classes are at right
+    angles and the median is 45 degrees or more: an argument for many classes in many dimensions.
+    Few classes can turn away further: B falls, and the scale with it, with ten classes to about 2;
+    here a step takes it no lower than 1. In few dimensions directions are spread so widely that
+    exp(s cos) is large for some: the scale feeds itself and grows, in the plane to tens or hundreds
+    before the training gets hold of it. What is saved is that of the last batch, however small.
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).
@@ -158,7 +169,7 @@ class AdaCosModel(AdaptiveModel):
             return
         super().build(input_shape)
         classes = self.compute_output_shape(input_shape)[-1]
-        self.scale = self.add_state("scale", adacos_scale(classes))
+        self.scale = self.add_state("scale", max(1.0, adacos_scale(classes)))
 
     def update(self, cosines, index, weights, lengths):
         old = ops.copy(self.scale)
@@ -252,7 +263,8 @@ class MagFaceModel(AdaptiveModel):
     ends in batch normalisation gives all embeddings a length near sqrt(dim), and if that lies
     outside, this is ArcFace.
 
-    The released code leaves the margin out where cos(theta_y) <= 0; here it stays.
+    The released code leaves the margin out where cos(theta_y) <= 0; here it stays. Its margins are
+    the defaults here; the paper is said to have (0.4, 0.8).
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).
@@ -260,12 +272,12 @@ class MagFaceModel(AdaptiveModel):
         margins: the margins (lower, upper) at the ends, in radians.
         lengths: l and u, 0 < l < u.
         weight: the factor of what is added, the paper's lambda_g; None takes 1.5 times
-            `least_weight`, as the paper's 35 is to 22.6.
+            `least_weight`, as the released 35 is to 22.6. (The trainer's own default, 20, is less.)
         scale: s, > 0.
 
-    Has no state. `least_weight` is the smallest weight with which each length in [l, u] is the best
-    for some angle: s (upper - lower) / (u - l) * l**2 u**2 / (u**2 - l**2). Below it a warning says
-    so at construction.
+    Has no state. `least_weight` is the smallest weight with which no image, however hard, is pulled
+    to the lower end: s (upper - lower) / (u - l) * l**2 u**2 / (u**2 - l**2). Below it a warning
+    says so at construction. With more the shortest lengths are nobody's best.
     """
 
     arguments = ("backbone", "head", "margins", "lengths", "weight", "scale")
@@ -298,8 +310,8 @@ class MagFaceModel(AdaptiveModel):
         if self.weight < self.least_weight:
             warnings.warn(
                 f"weight is {self.weight:g}, and below {self.least_weight:.4g} the margin pulls "
-                "some lengths down to the lower end whatever their angle is. Take more, or leave "
-                "it out.",
+                "images that are far from their class down to the lower end of the lengths. Take "
+                "more, or leave it out.",
                 stacklevel=2,
             )
 
@@ -330,26 +342,30 @@ def _pair(name, values):
 class AdaFaceModel(AdaptiveModel):
     """A margin by the length as a sign of quality: AdaFace (Kim et al., CVPR 2022).
 
-        q = clip(h (|x| - mean) / (std + 0.001), -1, 1)
+        a = clip(|x|, 0.001, 100)
+        q = clip(h (a - mean) / (std + 0.001), -1, 1)
         z_y = s (cos(theta_y - m q) - (m + m q))
 
     The short embedding, q = -1, has ArcFace's margin, q = 0 CosFace's, the long one, q = 1, the
     mirror of ArcFace's and 2 m off the cosine: what is far from its class and long counts more,
     what is far and short counts less. q is a constant for the gradient. mean and std are moving
-    averages over batches, updated before they are used.
+    averages of a over batches, updated before they are used. So a backbone whose embeddings are all
+    longer than 100, or all of length one, leaves q at 0 and has CosFace.
 
-    An angle that would be negative counts as 0, as in the released code; beyond pi, where that
-    stops, `psi` goes on falling.
+    The released code keeps the angle with its margin within [0.001, pi - 0.001], and cosines within
+    0.999, without a gradient beyond; here an angle that would be negative counts as 0, and beyond
+    pi `psi` goes on falling.
 
     Args:
         backbone: a Keras model from inputs to embeddings (batch, dim).
         head: a layer from embeddings to cosines (batch, classes).
-        margin: m, in [0, 1]; 0.4 in the paper. An angle in radians and a difference of cosines.
-        h: how much the length counts; 0.333 in the paper, 0 is CosFace. With h < 0 the short
+        margin: m, in [0, 1]; released is 0.4. An angle in radians and a difference of cosines.
+        h: how much the length counts; released is 0.333, 0 is CosFace. With h < 0 the short
             embedding passes for the good one.
         scale: s, > 0.
-        momentum: the weight of a batch in mean and std, in (0, 1]; 0.01 in the paper.
-        start: mean and std before the first batch. The paper's (20, 100) keep q near 0, which is
+        momentum: the weight of a batch in mean and std, in (0, 1]; released is 0.01, and the paper
+            prints 0.99.
+        start: mean and std before the first batch. The released (20, 100) keep q near 0, which is
             CosFace, for some hundred steps; None takes them from the first batch.
 
     Weights: `mean` and `std`, not trainable; std is -1 while nothing has been seen. A batch of one
@@ -393,7 +409,9 @@ class AdaFaceModel(AdaptiveModel):
 
     def update(self, cosines, index, weights, lengths):
         lengths = _kept(lengths)
-        count = sum_over_replicas(ops.sum(weights))
+        # so many samples the weights stand for: their number where they are 1 or 0
+        squares = sum_over_replicas(ops.sum(ops.square(weights)))
+        count = ops.square(sum_over_replicas(ops.sum(weights))) / squares
         mean = _mean(lengths, weights)
         # the unbiased one, as the released code has it: one sample has none
         variance = _mean(ops.square(lengths - mean), weights) * count / (count - 1.0)
@@ -441,6 +459,9 @@ class ElasticFaceModel(AdaptiveModel):
         kind: "arcface" or "cosface", which margin it is.
         plus: False, True or "as released".
         seed: of the draws; None takes it from `keras.utils.set_random_seed`.
+
+    The draws are unbounded: with a large std a margin may be negative. Several replicas draw alike,
+    and each sorts its own part of the batch.
 
     Has no state but its draws; as with Dropout a saved model does not remember how far they were.
     """

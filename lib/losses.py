@@ -193,6 +193,17 @@ def margin_cross_entropy(
     cosines = ops.cast(cosines, "float32")
     index, is_class = class_index(labels, cosines)
     is_cosine = _is_cosine(_pick(cosines, index))
+    for name, value, shapes in (
+        ("m1", m1, ("()", "(batch,)")),
+        ("m2", m2, ("()", "(batch,)")),
+        ("m3", m3, ("()", "(batch,)")),
+        ("scale", scale, ("()",)),
+    ):
+        if len(getattr(value, "shape", ())) >= len(shapes):
+            raise ValueError(
+                f"{name} must be a number or of shape {' or '.join(shapes)}, got "
+                f"{tuple(value.shape)}."
+            )
     formula = (_number(value) for value in (m1, m2, m3, scale))
     loss = _margin_cross_entropy(cosines, index, *formula, smoothing, others, detached)
     return _or_nan(is_class & is_cosine, loss)
@@ -492,8 +503,9 @@ class MVSoftmaxLoss(MarginLoss):
     cos(theta_y) <= 0; here it stays.
 
     Args:
-        t: what such a rival is raised by, >= 0; with 0 the loss is that of its margin alone.
-        m2, m3: ArcFace's margin, or CosFace's.
+        t: such a rival is raised by t * (cos(theta_j) + 1), t >= 0; with 0 the loss is that of its
+            margin alone.
+        m2, m3: ArcFace's margin and CosFace's; for ArcFace's alone pass m3=0.
         scale, reduction, name, label_smoothing: as in `MarginLoss`.
     """
 

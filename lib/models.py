@@ -97,6 +97,11 @@ class BackboneAndHead(keras.Model):
         for name, layer in (("backbone", backbone), ("head", head)):
             if not isinstance(layer, keras.layers.Layer):
                 raise ValueError(f"{name} must be a Keras model or layer, got {layer!r}.")
+            if isinstance(layer, BackboneAndHead):
+                raise ValueError(
+                    f"{name} is a {type(layer).__name__}, whose own loss would be lost: hand over "
+                    "its backbone, or its head."
+                )
         self.backbone = backbone
         self.head = head
 

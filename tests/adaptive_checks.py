@@ -231,6 +231,52 @@ def check_states(module):
         np.testing.assert_allclose([array(first.mean), array(first.std)], known, rtol=1e-5)
 
 
+def check_weights(module):
+    """Whatever the weights add up to, a weight of 2 counts twice; what is no number does not."""
+    rng = np.random.default_rng(9)
+    cosines = rng.uniform(-0.9, 0.9, (12, CLASSES)).astype("float32")
+    index, lengths = rng.integers(0, CLASSES, 12), rng.uniform(1, 5, 12).astype("float32")
+    weights = rng.uniform(0.1, 2, 12).astype("float32")
+    target = reference.own(index, cosines)
+    mean = np.average(lengths, weights=weights)
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    variance = np.average((lengths - mean) ** 2, weights=weights) * effective / (effective - 1)
+    order = np.argsort(-target)  # of angles, ascending
+    reached = np.cumsum(weights[order])
+    median = np.arccos(target[order][np.argmax(reached >= reached[-1] / 2)])
+    scale = module.adacos_scale(CLASSES)
+    others = np.exp(scale * cosines.astype("float64"))
+    others[np.arange(12), index] = 0
+    scale = np.log(np.average(others.sum(axis=1), weights=weights)) / np.cos(min(median, np.pi / 4))
+    for factor in (1.0, 0.05):
+        adacos, curricular = build(module, "AdaCosModel"), build(module, "CurricularFaceModel")
+        adaface = build(module, "AdaFaceModel", start=None)
+        for model in (adacos, curricular, adaface):
+            model.update(cosines, index, factor * weights, lengths)
+        assert array(adacos.scale) == pytest.approx(scale, rel=1e-4)
+        assert array(curricular.t) == pytest.approx(
+            0.01 * np.average(target, weights=weights), rel=1e-4
+        )
+        np.testing.assert_allclose(array(adaface.mean), mean, rtol=1e-5)
+        np.testing.assert_allclose(array(adaface.std), variance**0.5, rtol=1e-4)
+        for bad in (np.nan, np.inf):
+            # a length beyond 100 counts as 100, so only NaN is none
+            unmoved = (adacos, adaface) if np.isnan(bad) else (adacos,)
+            before = [array(model.non_trainable_weights[0]) for model in unmoved]
+            wrong, some = np.append(lengths, bad), np.append(factor * weights, 0)
+            more = (
+                np.append(cosines, np.full((1, CLASSES), bad, "float32"), axis=0),
+                np.append(index, 0),
+            )
+            fresh = build(module, "AdaFaceModel", start=None)
+            fresh.update(more[0], more[1], np.float32(some), np.float32(wrong))
+            np.testing.assert_allclose(array(fresh.mean), mean, rtol=1e-5)
+            for model in unmoved:  # and where it counts, the batch is passed over
+                model.update(more[0], more[1], np.float32(some + 1), np.float32(wrong))
+            after = [array(model.non_trainable_weights[0]) for model in unmoved]
+            assert after == before
+
+
 def check_states_stay(module):
     """Evaluation changes no state, nor does a batch of one AdaFace's, nor what does not count."""
     rng = np.random.default_rng(4)
@@ -244,6 +290,9 @@ def check_states_stay(module):
         train_on(model, x, y, np.zeros(12, "float32"))
         if name == "AdaFaceModel":
             train_on(model, x[:1], y[:1])
+        model.trainable = False
+        train_on(model, x, y)
+        model.trainable = True
         for weight, value in zip(model.non_trainable_weights, before, strict=True):
             np.testing.assert_array_equal(array(weight), value)
         outputs = model(x, training=True)
@@ -422,6 +471,8 @@ def check_edges(module):
 
 
 def check_arguments(module):
+    with pytest.raises(ValueError, match="backbone is a MagFaceModel, whose own loss would be"):
+        module.AdaFaceModel(build(module, "MagFaceModel"), CosineHead(CLASSES))
     refused = [
         ("CurricularFaceModel", {"margin": 28.6}, "degrees"),
         ("CurricularFaceModel", {"momentum": 0}, r"momentum.*\(0, 1\].*0\.01"),
@@ -491,6 +542,7 @@ def check_arguments(module):
 ALL_CHECKS = [
     check_values_and_gradients,
     check_states,
+    check_weights,
     check_states_stay,
     check_quality,
     check_rungs,

@@ -338,6 +338,9 @@ def check_margins_by_sample(losses):
         slopes[rows, labels] *= m1 * fall / np.sin(np.arccos(target))
         bound = 20 * GRADIENT_BOUND * np.abs(slopes).max(axis=1, keepdims=True) + 1e-6
         assert np.all(np.abs(gradients - slopes) <= bound)
+    for wrong in ({"scale": np.ones(count, "float32")}, {"m2": np.ones((count, 1), "float32")}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a number or of shape"):
+            losses.margin_cross_entropy(labels, cosines, **wrong)
     # a tensor of one margin is that margin
     same = losses.margin_cross_entropy(labels, cosines, m2=np.full(count, 0.3, "float32"))
     np.testing.assert_allclose(

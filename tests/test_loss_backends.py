@@ -129,7 +129,7 @@ builders = {
         AdaFaceModel(backbone(), CosineHead(4, initializer), scale=8, momentum=0.5, start=None),
         None,
     ),
-    # each replica, and each backend, draws its own
+    # each backend draws its own
     "elastic": lambda: (
         ElasticFaceModel(backbone(), CosineHead(4, initializer), 0.3, std=0, scale=8), None
     ),

@@ -121,6 +121,14 @@ def test_each_figure_to_touch_stands_in_its_lesson_with_its_still(site):
         assert re.search(around, text), f"{lesson}, cell {cell}"
 
 
+def test_pictures_have_their_descriptions_and_arrow_keys_stay_on_the_page(site):
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r'alt="[^"]*_images/', text), path
+    options = (site / "_static" / "documentation_options.js").read_text(encoding="utf-8")
+    assert "NAVIGATION_WITH_KEYS: false" in options  # they move what is touched
+
+
 # --- where links lead -----------------------------------------------------------------------------
 
 

@@ -37,7 +37,7 @@ default_role = "py:obj"
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
-html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
+html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}
 html_static_path = ["static", "../pages/look.css"]
 html_css_files = ["look.css", "site.css"]
 html_js_files = [("site.js", {"defer": "defer"}), ("figures.js", {"defer": "defer"})]

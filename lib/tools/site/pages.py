@@ -46,6 +46,12 @@ class Readme:
         """The first paragraph."""
         return self._piece("a first paragraph below the title", r"\A# [^\n]*\n+(.*?)\n\n")
 
+    def explanation(self):
+        """The paragraph that says what the animation shows."""
+        return self._piece(
+            "a paragraph on *What sets the losses apart*", r"^(What sets the losses apart.*?)\n\n"
+        )
+
     def section(self, heading):
         """What stands under a heading of the second level."""
         return self._piece(f"a section `## {heading}`", rf"^## {heading}\n(.*?)(?=^## |\Z)")

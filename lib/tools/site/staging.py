@@ -122,6 +122,10 @@ def notebook(path, links):
         # the imports stand before anything that is worth reading
         if cell.id == "setup" or cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
+        for output in cell.get("outputs", ()):
+            described = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if described:  # myst-nb takes it from the cell
+                cell.metadata["mystnb"] = {"image": {"alt": described}}
         cell.metadata["cell"] = [path.stem if is_lesson else "", cell.id]  # for the figures
     return nbformat.writes(book)
 

@@ -16,7 +16,7 @@ addEventListener("DOMContentLoaded", unfold);
 addEventListener("load", unfold);  // figures above it have got their height by now
 
 // What scrolls in itself can be reached by keyboard.
-const SCROLLING = ".formula, .highlight pre, .output, .table-wrapper";
+const SCROLLING = ".formula, .highlight pre, .output, .cell_output, .table-wrapper";
 function makeReachable() {
   for (const part of document.querySelectorAll(SCROLLING))
     if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
@@ -24,6 +24,9 @@ function makeReachable() {
 addEventListener("load", makeReachable);
 addEventListener("resize", makeReachable);
 addEventListener("toggle", makeReachable, true);
+
+// What unfolds code is called what it shows.
+for (const summary of document.querySelectorAll("details.hide > summary")) summary.removeAttribute("aria-label");
 
 // What moves by itself can be stopped, and stands still for those who asked for that.
 function makeStoppable(moving) {
