@@ -7,6 +7,7 @@ A link that leads nowhere and a formula that cannot be drawn stop the build.
 """
 
 import argparse
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 from ...files import Problem
+from .. import private_state
 from . import address, figures, staging
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +32,7 @@ def run_sphinx(folder, builder):
     Raises:
         Problem: with all that Sphinx warns of.
     """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its list of fonts
     os.environ["KERAS_BACKEND"] = "numpy"  # lib is imported to be read: the fastest does
     from sphinx.application import Sphinx  # here, since `--help` should not wait for it
     from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -83,6 +86,7 @@ def main(arguments=None):
         "--check-links", action="store_true", help="look up the links to outside instead"
     )
     options = parser.parse_args(arguments)
+    private_state.use()
     began, target = time.monotonic(), checked_target(options.output)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
