@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...files import Problem
 from .. import private_state
-from . import address, figures, staging
+from . import address, staging
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = address.ROOT / "build" / "site"
@@ -87,6 +87,8 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     private_state.use()
+    from . import figures  # here: it imports Matplotlib, which looks for its folder at once
+
     began, target = time.monotonic(), checked_target(options.output)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
