@@ -31,7 +31,7 @@ import keras
 from keras import ops
 
 from .layers import PACKAGE
-from .losses import checked_margins, checked_scale, class_index, margin_cross_entropy, number, pick
+from .losses import checked_margins, checked_scale, class_index, margin_cross_entropy, number
 from .models import BackboneAndHead, gather_over_replicas, sum_over_replicas
 
 
@@ -124,6 +124,10 @@ def _moved(old, new, momentum):
     return ops.where(ops.isfinite(new), (1.0 - momentum) * old + momentum * new, old)
 
 
+def _target(cosines, index):
+    return ops.squeeze(ops.take_along_axis(cosines, index[:, None], axis=-1), axis=-1)
+
+
 def _checked_momentum(momentum):
     momentum = number("momentum", momentum)
     if not 0 < momentum <= 1:
@@ -173,7 +177,7 @@ class AdaCosModel(AdaptiveModel):
         # exp(s (cos - 1)) cannot overflow
         exps = ops.where(is_target, 0.0, ops.exp(old * (cosines - 1.0)))
         log_of_others = old + ops.log(_mean(ops.sum(exps, axis=-1), weights))
-        angles = ops.arccos(ops.clip(pick(cosines, index), -1.0, 1.0))
+        angles = ops.arccos(ops.clip(_target(cosines, index), -1.0, 1.0))
         median = _median(gather_over_replicas(angles), gather_over_replicas(weights))
         new = log_of_others / ops.cos(ops.minimum(median, math.pi / 4))
         self.scale.assign(_moved(old, ops.where(new < 1.0, 1.0, new), 1.0))
@@ -228,7 +232,7 @@ class CurricularFaceModel(AdaptiveModel):
         self.t = self.add_state("t", 0.0)
 
     def update(self, cosines, index, weights, lengths):
-        new = _mean(pick(cosines, index), weights)
+        new = _mean(_target(cosines, index), weights)
         self.t.assign(_moved(ops.copy(self.t), new, self.momentum))
 
     def loss_values(self, labels, cosines, lengths, training):
@@ -497,7 +501,7 @@ class ElasticFaceModel(AdaptiveModel):
         )
         if not self.plus:
             return margins
-        nearest_first = ops.argsort(-pick(cosines, ops.where(valid, index, 0)))
+        nearest_first = ops.argsort(-_target(cosines, ops.where(valid, index, 0)))
         places = nearest_first if self.plus == "as released" else ops.argsort(nearest_first)
         return ops.take(ops.sort(margins), places)
 

@@ -77,7 +77,7 @@ def softmax_cross_entropy(labels, logits):
     # The maximum is only a shift: seen as a constant, the gradient is exactly softmax - onehot.
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     log_sum_exp = ops.log(ops.sum(ops.exp(logits), axis=-1))
-    return _or_nan(valid, log_sum_exp - pick(logits, index))
+    return _or_nan(valid, log_sum_exp - _pick(logits, index))
 
 
 def psi(angle):
@@ -192,13 +192,17 @@ def margin_cross_entropy(
     """
     cosines = ops.cast(cosines, "float32")
     index, is_class = class_index(labels, cosines)
-    is_cosine = _is_cosine(pick(cosines, index))
-    for name, value in {"m1": m1, "m2": m2, "m3": m3, "scale": scale}.items():
-        axes = 0 if name == "scale" else 1
-        if len(getattr(value, "shape", ())) > axes:
-            shapes = "() or (batch,)" if axes else "()"
+    is_cosine = _is_cosine(_pick(cosines, index))
+    for name, value, shapes in (
+        ("m1", m1, ("()", "(batch,)")),
+        ("m2", m2, ("()", "(batch,)")),
+        ("m3", m3, ("()", "(batch,)")),
+        ("scale", scale, ("()",)),
+    ):
+        if len(getattr(value, "shape", ())) >= len(shapes):
             raise ValueError(
-                f"{name} must be a number or of shape {shapes}, got {tuple(value.shape)}."
+                f"{name} must be a number or of shape {' or '.join(shapes)}, got "
+                f"{tuple(value.shape)}."
             )
     formula = (_number(value) for value in (m1, m2, m3, scale))
     loss = _margin_cross_entropy(cosines, index, *formula, smoothing, others, detached)
@@ -226,7 +230,7 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing, others, 
 
     @ops.custom_gradient
     def loss_of(cosines, *own_margin):  # only a tensor of margins has a gradient
-        target = ops.cast(pick(cosines, index), _ANGLE_DTYPE)
+        target = ops.cast(_pick(cosines, index), _ANGLE_DTYPE)
         logit, slope, of_margin = _margin_logit(target, m1, *(own_margin or (m2,)), m3)
         own = ops.cast(exact_scale * logit, "float32")
         changed, steepness = cosines, 1.0
@@ -256,7 +260,7 @@ def _margin_cross_entropy(cosines, index, m1, m2, m3, scale, smoothing, others, 
 
         value = ops.softplus(ahead)
         if smoothing:
-            away = scale * (ops.sum(changed, axis=-1) - pick(changed, index))
+            away = scale * (ops.sum(changed, axis=-1) - _pick(changed, index))
             value = value + smoothing * (own - (own + away) / classes)
         return value, gradient
 
@@ -697,7 +701,7 @@ def _holds_values(tensor):
     return not isinstance(tensor, keras.KerasTensor)
 
 
-def pick(values, index):
+def _pick(values, index):
     """Return values[i, index[i]] for each row i.
 
     In code compiled by TensorFlow for a CPU an index out of range stops the program, and the
