@@ -5,10 +5,11 @@
 trains what data/after_arcface.json does not have yet (`lib.records.study`): first six settings of
 each loss, scored on validation people, then the best of each three times, scored on test people. So
 it is started twice, with `--join` in between where it runs as several processes. On two cores a run
-takes two minutes, all of them some hours.
+takes two minutes, all of them six hours.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -39,6 +40,9 @@ class Run:
     extra: the loss's own setting, see `LOSSES`.
     spoiled: the share of the training pictures that are spoiled.
     wrong: the share of the training pictures that carry another person's label.
+    cleaned: "75" and "share" train it first to leave out pictures by their angle, and then ArcFace
+        on what is left: those beyond 75 degrees, or as many as are wrong. "truth" leaves out those
+        that are wrong, which nobody could. "" leaves out nothing.
     part: whom it is scored on, "validation" or "test".
     seed: of weights, order, draws and wrong labels.
     """
@@ -49,6 +53,7 @@ class Run:
     extra: float = 0.0
     spoiled: float = 0.5
     wrong: float = 0.0
+    cleaned: str = ""
     part: str = "test"
     seed: int = 0
 
@@ -75,6 +80,14 @@ def _plain(name, **more):
     return build
 
 
+def _softmax(run, backbone, head, known):
+    """The warm-up goes on."""
+    plain = keras.layers.Dense(PEOPLE, use_bias=False, name="head")
+    plain.build((None, DIM))
+    plain.set_weights(head.get_weights())
+    return keras.Sequential([backbone, plain]), losses.softmax_cross_entropy
+
+
 def _mv_softmax(run, backbone, head, known):
     loss = losses.MVSoftmaxLoss(run.extra, m2=run.margin, m3=0.0, scale=run.scale)
     return keras.Sequential([backbone, head]), loss
@@ -92,6 +105,15 @@ def _sub_centers(run, backbone, head, known):
     return _plain("ArcFaceLoss")(run, backbone, many, known)
 
 
+def _adaface(kind=adaptive.AdaFaceModel, **more):
+    more = {"start": None} | more
+    return _adaptive(
+        lambda run, backbone, head, known: kind(
+            backbone, head, run.margin, run.extra, run.scale, **more
+        )
+    )
+
+
 def _adaptive(build):
     """A model that brings its loss."""
     return lambda run, backbone, head, known: (build(run, backbone, head, known), None)
@@ -107,6 +129,7 @@ def _magface(run, backbone, head, known):
 
 # What builds (model, loss) for a run from a warm backbone and head; and what `extra` is.
 LOSSES = {
+    "softmax": _softmax,
     "NormFace": _plain("NormFaceLoss"),
     "CosFace": _plain("CosFaceLoss"),
     "ArcFace": _plain("ArcFaceLoss"),
@@ -125,16 +148,9 @@ LOSSES = {
         )
     ),
     "MagFace": _adaptive(_magface),  # how far the margins at the ends are from the middle
-    "AdaFace": _adaptive(  # h
-        lambda run, backbone, head, known: adaptive.AdaFaceModel(
-            backbone, head, run.margin, run.extra, run.scale, start=None
-        )
-    ),
-    "AdaFace, random quality": _adaptive(
-        lambda run, backbone, head, known: RandomQuality(
-            backbone, head, run.margin, run.extra, run.scale, start=None
-        )
-    ),
+    "AdaFace": _adaface(),  # h
+    "AdaFace, random quality": _adaface(RandomQuality),
+    "AdaFace, released start": _adaface(start=(20.0, 100.0)),
 }
 
 SCALES = (6.0, 10.0, 16.0)
@@ -146,6 +162,7 @@ def _settings(margins, *extras):
 
 
 GRID = {
+    "softmax": [{"scale": 0.0}],  # neither of these two has anything to set
     "NormFace": [{"scale": s} for s in (4.0, 6.0, 8.0, 12.0, 16.0, 24.0)],
     "CosFace": _settings((0.3, 0.45)),
     "ArcFace": _settings((0.4, 0.6)),
@@ -153,7 +170,7 @@ GRID = {
     "sub-centers": _settings((0.4, 0.6), 3.0),
     "MV-Softmax": _settings((0.4, 0.6), 0.2),
     "CurricularFace": _settings((0.4, 0.6)),
-    "AdaCos": [{"scale": 0.0}],  # it has nothing to set
+    "AdaCos": [{"scale": 0.0}],
     "ElasticFace": _settings((0.4, 0.6), 0.05),
     "MagFace": _settings((0.4, 0.6), 0.15),
     "AdaFace": _settings((0.3, 0.45), 0.333),
@@ -168,16 +185,18 @@ def _grid_runs():
 
 def _final_runs(chosen):
     """What is scored on test people, by the best settings."""
-    ada, arc = chosen["AdaFace"], chosen["ArcFace"]
+    cos, arc, ada = (chosen[loss] for loss in ("CosFace", "ArcFace", "AdaFace"))
     runs = [*chosen.values()]
     runs += [replace(ada, extra=h) for h in (0.0, 1.0, -ada.extra)]  # CosFace, more, the other sign
-    runs += [replace(ada, loss="AdaFace, random quality")]
-    clean = replace(arc, spoiled=0.0)
-    runs += [replace(one, spoiled=0.0) for one in (chosen["CosFace"], ada)]
+    runs += [replace(ada, loss=f"AdaFace, {how}") for how in ("random quality", "released start")]
     for wrong in (0.0, 0.2, 0.4):
-        lies = [replace(clean, wrong=wrong, loss="sub-centers", extra=k) for k in (1.0, 3.0)]
-        runs += [*lies, replace(lies[-1], loss="sub-centers, cleaned")][: 3 if wrong else 2]
-    return [replace(run, seed=seed) for run in runs for seed in SEEDS]
+        told = [replace(run, spoiled=0.0, wrong=wrong) for run in (cos, arc, ada)]
+        one, three = (replace(told[1], loss="sub-centers", extra=k) for k in (1.0, 3.0))
+        runs += [told[0], told[2], one, three]
+        if wrong:
+            runs += [replace(one, cleaned=how) for how in ("75", "share", "truth")]
+            runs += [replace(three, cleaned=how) for how in ("75", "share")]
+    return [replace(run, seed=seed) for seed in SEEDS for run in runs]
 
 
 # --- a run ----------------------------------------------------------------------------------------
@@ -202,21 +221,24 @@ def train(run, known):
     training.set_seed(run.seed)
     labels = wrong_labels(known.labels, run.wrong, run.seed)
     named, found = replace(known, labels=labels), {}
-    if run.loss == "sub-centers, cleaned":
-        model = _trained(replace(run, loss="sub-centers"), named)
-        angles = dominant_angles(model, named)
-        found = cleaning_scores(angles, labels != known.labels)
-        kept = angles <= CLEANED_BEYOND
+    if run.cleaned:
+        kept, found = _kept(run, named, labels != known.labels)
         named = faces.Faces(named.images[kept], labels[kept], named.nuisances[kept], named.traits)
         run = replace(run, loss="ArcFace", extra=0.0)
     backbone = evaluation.backbone_of(_trained(run, named))
-    unseen = faces.people(run.part, UNSEEN, 10, spoiled=run.spoiled)
+    unseen = _strangers(run.part, run.spoiled)
     scores = evaluation.open_set_scores(evaluation.embed(backbone, unseen.images), unseen.labels)
     found |= {name: scores[name] for name in ("tar_1e-2", "tar_1e-3", "tar_1e-4", "eer", "rank_1")}
-    return found | (severity_scores(backbone, people=UNSEEN) if run.part == "test" else {})
+    return found | (severity_scores(backbone) if run.part == "test" else {})
 
 
-def severity_scores(backbone, part="test", people=UNSEEN):
+@cache
+def _strangers(part, spoiled):
+    """People that no training has: ten pictures of each, drawn once."""
+    return faces.people(part, UNSEEN, 10, spoiled=spoiled)
+
+
+def severity_scores(backbone):
     """At one threshold for everybody, who is refused, by the severity of the picture.
 
     Enrolled is the mean of four good pictures of each person. The threshold keeps FAR 0.001 of six
@@ -225,12 +247,12 @@ def severity_scores(backbone, part="test", people=UNSEEN):
     Returns:
         A dictionary: `fnmr, good` and `fmr, good` of those; `fnmr, 1` to `fnmr, 5` and `fmr, …` of
         spoiled pictures in fifths of severity; `length, severity`, the rank correlation of an
-        embedding's length with how good its picture is; `fnmr, 0.1 refused` and so on, of the
-        spoiled pictures that are left where the shortest are refused, and `…, best` where the most
-        severe are.
+        embedding's length with how good its picture is, and `length, blur` and so on of those that
+        are spoiled in one way; `fnmr, 0.1 refused` and so on, of the spoiled pictures that are left
+        where the shortest are refused, `…, best` where the most severe are, and `…, sharp` where
+        those of the smallest contrast between neighbours are, for which nobody needs a network.
     """
-    good = faces.people(part, people, 10)
-    bad = faces.people(part, people, 10, spoiled=1.0)
+    people, good, bad = UNSEEN, _strangers("test", 0.0), _strangers("test", 1.0)
     embeddings, lengths = {}, {}
     for name, drawn in (("good", good), ("bad", bad)):
         rows = evaluation.embed(backbone, drawn.images)
@@ -255,8 +277,12 @@ def severity_scores(backbone, part="test", people=UNSEEN):
         found[f"fnmr, {number + 1}"] = np.mean(own[rows] < threshold)
         found[f"fmr, {number + 1}"] = np.mean(others[rows] >= threshold)
     found["length, severity"] = rank_correlation(lengths["bad"], -severity)
+    for number, way in enumerate(faces.SPOILED, start=1):
+        rows = bad.nuisances["spoiled"] == number
+        found[f"length, {way}"] = rank_correlation(lengths["bad"][rows], -severity[rows])
+    refused_by = ((lengths["bad"], ""), (-severity, ", best"), (sharpness(bad.images), ", sharp"))
     for share in REFUSED:
-        for by, how in ((lengths["bad"], ""), (-severity, ", best")):
+        for by, how in refused_by:
             kept = by >= np.quantile(by, share)
             found[f"fnmr, {share} refused{how}"] = np.mean(own[kept] < threshold)
     return {name: float(value) for name, value in found.items()}
@@ -267,6 +293,13 @@ def _pairs(own, others):
     return verification.split_scores(scores, np.arange(len(scores)) < len(own))
 
 
+def sharpness(images):
+    """The mean square of what a pixel differs by from the mean of its four neighbours."""
+    shifted = [np.roll(images, step, axis) for axis in (1, 2) for step in (-1, 1)]
+    differences = (images - sum(shifted) / 4)[:, 1:-1, 1:-1]
+    return np.mean(np.square(differences), axis=(1, 2, 3))
+
+
 def rank_correlation(first, second):
     """Spearman's, of numbers among which no two are equal."""
     ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
@@ -274,6 +307,15 @@ def rank_correlation(first, second):
 
 
 # --- labels that lie ------------------------------------------------------------------------------
+
+
+def _kept(run, named, wrong):
+    """Which pictures are left when a run has cleaned its labels, and how well that went."""
+    if run.cleaned == "truth":
+        return ~wrong, {}
+    angles = dominant_angles(_trained(run, named), named)
+    beyond = CLEANED_BEYOND if run.cleaned == "75" else np.quantile(angles, 1 - run.wrong)
+    return angles <= beyond, cleaning_scores(angles, wrong, beyond)
 
 
 def dominant_angles(model, named):
@@ -296,14 +338,14 @@ def dominant_angles(model, named):
     return np.degrees(np.arccos(np.clip(own[np.arange(len(own)), dominant], -1, 1)))
 
 
-def cleaning_scores(angles, wrong):
+def cleaning_scores(angles, wrong, beyond):
     """How well the angle to the dominant center tells wrong labels, against the truth.
 
     Returns:
-        A dictionary: `dropped`, the share beyond 75 degrees; `dropped, wrong`, how much of that is
-        wrong; `wrong, dropped`, how much of what is wrong that is; `auc` of the angle.
+        A dictionary: `dropped`, the share beyond these degrees; `dropped, wrong`, how much of that
+        is wrong; `wrong, dropped`, how much of what is wrong that is; `auc` of the angle.
     """
-    dropped = angles > CLEANED_BEYOND
+    dropped = angles > beyond
     ranks = np.argsort(np.argsort(angles)) + 1
     pairs = wrong.sum() * (~wrong).sum()
     above = ranks[wrong].sum() - wrong.sum() * (wrong.sum() + 1) / 2
