@@ -322,10 +322,14 @@ class MagFaceModel(AdaptiveModel):
         slope = (upper - lower) / (long - short)
         return self.scale * slope * short**2 * long**2 / (long**2 - short**2)
 
-    def loss_values(self, labels, cosines, lengths, training):
+    def margin_of(self, lengths):
+        """Return the margin of embeddings of these lengths, (batch,), in radians."""
         (lower, upper), (short, long) = self.margins, self.lengths
-        length = ops.clip(lengths, short, long)
-        margin = lower + (upper - lower) / (long - short) * (length - short)
+        return lower + (upper - lower) / (long - short) * (ops.clip(lengths, short, long) - short)
+
+    def loss_values(self, labels, cosines, lengths, training):
+        short, long = self.lengths
+        length, margin = ops.clip(lengths, short, long), self.margin_of(lengths)
         values = margin_cross_entropy(labels, cosines, m2=margin, scale=self.scale)
         return values + self.weight * (1.0 / length + length / long**2)
 

@@ -16,7 +16,7 @@ from keras import ops
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
-from . import data, inputs
+from . import adaptive, data, inputs
 from .layers import CosineHead, ModifiedSoftmaxHead
 from .losses import (
     ArcFaceLoss,
@@ -28,7 +28,7 @@ from .losses import (
     margin_logit,
     softmax_cross_entropy,
 )
-from .palette import INK, LOSS_COLORS
+from .palette import INK, LATER_COLORS, LOSS_COLORS
 from .scene import (
     ARROW,
     BIASES,
@@ -130,6 +130,11 @@ MAP = {
         ("head", "weights", "softmax"),
         ("centres",),
         r"$C$ classes:  $\hat{W}$ has $D \times C$ numbers, a batch has $B \times C$ logits",
+    ),
+    10: Stop(
+        ("x", "margin"),
+        ("centres",),
+        r"a margin by the length:  $z_y = s\,(\cos(\theta_y + m_2(\|x\|)) - m_3(\|x\|))$",
     ),
 }
 
@@ -343,12 +348,31 @@ FIELDS = {
     "combined": (CosineHead, CombinedMarginLoss(1.0, 0.3, 0.2, SCALE)),
 }
 
+# What came after: models whose state is set as if they had trained. (t of CurricularFace; mean and
+# std of the lengths that AdaFace has seen.)
+LATER = {
+    "CurricularFace": (adaptive.CurricularFaceModel, {"margin": 0.5}, {"t": 0.8}),
+    "MagFace": (adaptive.MagFaceModel, {"margins": (0.1, 0.9), "lengths": (2.5, 9.0)}, {}),
+    "AdaFace": (adaptive.AdaFaceModel, {"margin": 0.35, "h": 0.7}, {"mean": 5.5, "std": 2.0}),
+}
+
+
+@functools.cache
+def _later(name):
+    kind, settings, state = LATER[name]
+    nothing = keras.Sequential([keras.Input((2,)), keras.layers.Identity()])
+    model = kind(nothing, _head(CosineHead), scale=SCALE, **settings)
+    model.build((None, 2))
+    for variable, value in state.items():
+        getattr(model, variable).assign(value)
+    return model
+
 
 def push(loss, points):
     """Where a loss pushes embeddings of class 0: -dL/dx of each, by lib's own gradient.
 
     Args:
-        loss: a name in `FIELDS`, a `lib.losses.MarginLoss`, or a `CenterPull`.
+        loss: a name in `FIELDS` or `LATER`, a `lib.losses.MarginLoss`, or a `CenterPull`.
         points: (N, 2), each an embedding x.
 
     Returns:
@@ -370,6 +394,8 @@ def loss_and_push(loss, points):
         logits = head(x)
         if isinstance(loss, MarginLoss):
             each = loss.call(labels, logits)
+        elif isinstance(loss, adaptive.AdaptiveModel):
+            each = loss.loss_values(labels, logits, ops.norm(x, axis=-1), training=True)
         elif isinstance(loss, CenterPull):
             each = loss(labels, logits, x)
         else:
@@ -384,6 +410,8 @@ def _head_and_loss(loss):
         return _head(CosineHead), loss
     if isinstance(loss, CenterPull):
         return _head(keras.layers.Dense), loss
+    if loss in LATER:
+        return _head(CosineHead), _later(loss)
     kind, found = FIELDS[inputs.one_of(loss, "loss", FIELDS)]
     return _head(kind), found
 
@@ -402,7 +430,8 @@ def draw_field(ax, loss, key=True, color=None):
 
     The loss as for `push`, its colour by default that of a loss with a name.
     """
-    color = color or LOSS_COLORS.get(loss if isinstance(loss, str) else None, INK)
+    colors = LOSS_COLORS | LATER_COLORS
+    color = color or colors.get(loss if isinstance(loss, str) else None, INK)
     draw_borders(ax, loss, color)
     arrows = draw_arrows(ax, FIELD_POINTS, push(loss, FIELD_POINTS), color)
     if key:
@@ -447,11 +476,12 @@ def draw_borders(ax, loss, color):
     logits = ops.convert_to_numpy(head(grid.astype("float32")))
     own, others = logits[:, 0], logits[:, 1:].max(axis=1)
     plane, drawn = (side, side), []
-    if isinstance(loss, MarginLoss):
+    margins = _margins(loss, np.linalg.norm(grid, axis=1).astype("float32"))
+    if margins:
         without = (own - others).reshape(121, 121)
         look = {"colors": "0.5", "linestyles": "--", "linewidths": 1.2}
         drawn.append(ax.contour(*plane, without, (0,), **look))
-        own = ops.convert_to_numpy(margin_logit(own, loss.m1, loss.m2, loss.m3))
+        own = ops.convert_to_numpy(margin_logit(own, *margins))
     ahead = (own - others).reshape(121, 121)
     drawn.append(ax.contourf(*plane, ahead, (0, np.inf), colors=[color], alpha=0.16))
     drawn.append(ax.contour(*plane, ahead, (0,), colors=[color], linewidths=1.6))
@@ -459,3 +489,17 @@ def draw_borders(ax, loss, color):
     for contours in drawn:
         contours.set_clip_path(rim)
     return [*drawn, rim]
+
+
+def _margins(loss, lengths):
+    """m1, m2, m3 of embeddings of these lengths; None for a loss that has no margin."""
+    if isinstance(loss, MarginLoss):
+        return loss.m1, loss.m2, loss.m3
+    if isinstance(loss, adaptive.AdaFaceModel):
+        q = loss.quality(lengths)
+        return 1.0, -loss.margin * q, loss.margin * (1.0 + q)
+    if isinstance(loss, adaptive.MagFaceModel):
+        return 1.0, loss.margin_of(lengths), 0.0
+    if isinstance(loss, adaptive.CurricularFaceModel):
+        return 1.0, loss.margin, 0.0
+    return None

@@ -36,6 +36,9 @@ LOSS_DASHES = {
     "combined": (0, (10, 1.2, 1, 1.2, 1, 1.2)),
 }
 
+# Those of lesson 10, which stand beside ArcFace and CosFace only.
+LATER_COLORS = {"CurricularFace": EDGES[3], "MagFace": COLORS[2], "AdaFace": COLORS[0]}
+
 
 def loss_in(name):
     """The loss that a text begins with, such as "ArcFace, m 0.5"; None if it begins with none."""

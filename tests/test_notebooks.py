@@ -474,7 +474,7 @@ CASES += [
 
 
 def test_the_lessons_are_numbered_from_0_on_and_each_has_its_solutions():
-    assert [path.name[:3] for path in LESSON_FILES] == [f"{n:02}_" for n in range(10)]
+    assert [path.name[:3] for path in LESSON_FILES] == [f"{n:02}_" for n in range(11)]
     assert [path.name for path in SOLUTION_FILES] == [path.name for path in LESSON_FILES]
 
 

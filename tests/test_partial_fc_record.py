@@ -66,7 +66,7 @@ def test_recorded_gives_the_rows_of_three_seeds():
 
 def test_recorded_refuses_what_was_never_trained():
     for asked in ({"share": 0.7}, {"people": 1000, "dim": 8}, {"wrong": 0.1}):
-        with pytest.raises(KeyError, match="no run with .* is recorded"):
+        with pytest.raises(KeyError, match="no run like .* is recorded"):
             partial_fc.recorded(**asked)
     with pytest.raises(TypeError):
         partial_fc.recorded(shares=0.1)

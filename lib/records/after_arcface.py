@@ -183,12 +183,22 @@ def _grid_runs():
     ]
 
 
+def _controls(ada):
+    """What AdaFace is compared with besides: less of its quality, more, or another one."""
+    controls = {
+        "AdaFace, h 0": replace(ada, extra=0.0),  # CosFace
+        "AdaFace, h 1": replace(ada, extra=1.0),
+        f"AdaFace, h −{ada.extra:g}": replace(ada, extra=-ada.extra),  # short passes for good
+    }
+    for how in ("random quality", "released start"):
+        controls[f"AdaFace, {how}"] = replace(ada, loss=f"AdaFace, {how}")
+    return controls
+
+
 def _final_runs(chosen):
     """What is scored on test people, by the best settings."""
     cos, arc, ada = (chosen[loss] for loss in ("CosFace", "ArcFace", "AdaFace"))
-    runs = [*chosen.values()]
-    runs += [replace(ada, extra=h) for h in (0.0, 1.0, -ada.extra)]  # CosFace, more, the other sign
-    runs += [replace(ada, loss=f"AdaFace, {how}") for how in ("random quality", "released start")]
+    runs = [*chosen.values(), *_controls(ada).values()]
     for wrong in (0.0, 0.2, 0.4):
         told = [replace(run, spoiled=0.0, wrong=wrong) for run in (cos, arc, ada)]
         one, three = (replace(told[1], loss="sub-centers", extra=k) for k in (1.0, 3.0))
@@ -372,6 +382,23 @@ def best(rows):
     return found
 
 
+def chosen():
+    """The settings that each loss has on test people, a run for each."""
+    return best(STUDY.read(PATH))
+
+
+def compared():
+    """The runs on spoiled pictures by name: `chosen`, and AdaFace's controls."""
+    runs = chosen()
+    return runs | _controls(runs["AdaFace"])
+
+
+def setting(run):
+    """Margin and scale in words, ", m 0.6, s 10"; none where a loss has none to set."""
+    parts = ((run.margin, "m"), (run.scale, "s"))
+    return "".join(f", {name} {value:g}" for value, name in parts if value)
+
+
 def _study():
     study = Study(
         path=PATH,
@@ -382,8 +409,8 @@ def _study():
         draw=lambda spoiled: faces.people("train", PEOPLE, IMAGES, spoiled=spoiled),
         train=train,
     )
-    chosen = best(study.read(PATH))
-    return replace(study, runs=(*study.runs, *(_final_runs(chosen) if chosen else ())))
+    settings = best(study.read(PATH))
+    return replace(study, runs=(*study.runs, *(_final_runs(settings) if settings else ())))
 
 
 STUDY = _study()

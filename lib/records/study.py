@@ -11,14 +11,23 @@ by side (`--process 0/8` to `7/8`, then `--join`) take minutes for what takes ho
 import argparse
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
+from scipy import stats
 
 from ..files import write_atomically
+
+
+def interval(values, level=0.95):
+    """The mean of a value over seeds, and half of its confidence interval (Student's t)."""
+    spread = np.std(values, ddof=1) / math.sqrt(len(values))
+    return float(np.mean(values)), float(spread * stats.t.ppf((1 + level) / 2, len(values) - 1))
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,14 @@ class Study:
         Raises:
             KeyError: if there is no such run.
         """
-        wanted = {n: value for n, value in asdict(self.kind(**asked)).items() if n != "seed"}
+        return self.rows_of(self.kind(**asked))
+
+    def rows_of(self, run):
+        """The rows of a run, over the seeds; errors as for `recorded`."""
+        wanted = {name: value for name, value in asdict(run).items() if name != "seed"}
         rows = [row for row in self.read(self.path) if wanted.items() <= row.items()]
         if not rows:
-            raise KeyError(f"no run with {asked} is recorded; RUNS has all that are.")
+            raise KeyError(f"no run like {run} is recorded; RUNS has all that are.")
         return rows
 
     def run_of(self, row):

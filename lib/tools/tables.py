@@ -7,13 +7,16 @@ SAVE=1` end with it. Each table stands between a pair of comment lines; what is 
 replaced, all else is kept.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
 
 from lib.files import Problem, write_atomically
+from lib.records import after_arcface
 from lib.records.results import Record, read_results
 from lib.records.runs import CHOSEN, COMPARED, DEMO_RUNS, DIMENSIONS, FACE_LOSSES, SWEEP
+from lib.records.study import interval
 
 ROOT = Path(__file__).resolve().parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "notebooks" / "results.md"
@@ -99,6 +102,23 @@ def short_faces_table(records, people=1000):
     return table(["loss", *columns], rows)
 
 
+def severity_table():
+    """Of every loss after ArcFace and its controls: TAR, and who is refused by severity."""
+    bins = range(1, after_arcface.BINS + 1)
+    ends = [(number - 1) / after_arcface.BINS for number in bins] + [1]
+    header = ["loss", "TAR at FAR 0.001"]
+    header += [f"{low:.1f} to {high:.1f}" for low, high in itertools.pairwise(ends)]
+    rows = []
+    for name, run in after_arcface.compared().items():
+        seeds = after_arcface.STUDY.rows_of(run)
+        cells = [name + after_arcface.setting(run)]
+        for column in ("tar_1e-3", *(f"fnmr, {number}" for number in bins)):
+            mean, half = interval([row[column] for row in seeds])
+            cells.append(f"{mean:.3f} ± {half:.3f}")
+        rows.append(cells)
+    return table(header, rows)
+
+
 def demo_2d_table(records):
     """The 2-D demonstration: accuracy after three epochs, as reported there, and after six."""
     rows = []
@@ -162,6 +182,7 @@ def tables():
     long = {
         "lesson mode": losses_table(lesson),
         "faces never seen": faces_table(lesson),
+        "spoiled faces": severity_table(),
         "full mode": losses_table(full, digits=4),
         "demonstration in 2-D": demo_2d_table(full),
         "demonstration in 20-D": demo_20d_table(full),
