@@ -406,7 +406,7 @@ def loss_and_push(loss, points):
 
 def _head_and_loss(loss):
     """A head with the class weights, and the loss as in `FIELDS`."""
-    if isinstance(loss, MarginLoss):
+    if isinstance(loss, MarginLoss | adaptive.AdaptiveModel):
         return _head(CosineHead), loss
     if isinstance(loss, CenterPull):
         return _head(keras.layers.Dense), loss
@@ -470,18 +470,18 @@ def draw_borders(ax, loss, color):
     Returns:
         What is drawn, a list of artists.
     """
-    head, loss = _head_and_loss(loss)
+    head, _ = _head_and_loss(loss)
     side = np.linspace(-REACH - 1, REACH + 1, 121)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     logits = ops.convert_to_numpy(head(grid.astype("float32")))
     own, others = logits[:, 0], logits[:, 1:].max(axis=1)
     plane, drawn = (side, side), []
-    margins = _margins(loss, np.linalg.norm(grid, axis=1).astype("float32"))
-    if margins:
+    given = margins(loss, np.linalg.norm(grid, axis=1))
+    if given:
         without = (own - others).reshape(121, 121)
         look = {"colors": "0.5", "linestyles": "--", "linewidths": 1.2}
         drawn.append(ax.contour(*plane, without, (0,), **look))
-        own = ops.convert_to_numpy(margin_logit(own, *margins))
+        own = ops.convert_to_numpy(margin_logit(own, *given))
     ahead = (own - others).reshape(121, 121)
     drawn.append(ax.contourf(*plane, ahead, (0, np.inf), colors=[color], alpha=0.16))
     drawn.append(ax.contour(*plane, ahead, (0,), colors=[color], linewidths=1.6))
@@ -491,8 +491,13 @@ def draw_borders(ax, loss, color):
     return [*drawn, rim]
 
 
-def _margins(loss, lengths):
-    """m1, m2, m3 of embeddings of these lengths; None for a loss that has no margin."""
+def margins(loss, lengths):
+    """m1, m2, m3 that a loss gives to embeddings of these lengths, (N,); None if it has no margin.
+
+    The loss as for `push`.
+    """
+    _, loss = _head_and_loss(loss)
+    lengths = np.asarray(lengths, "float32")
     if isinstance(loss, MarginLoss):
         return loss.m1, loss.m2, loss.m3
     if isinstance(loss, adaptive.AdaFaceModel):

@@ -9,6 +9,7 @@ from lib import faces
 from lib.layers import CosineHead, SubCenterHead
 from lib.records import after_arcface as study
 from lib.records.after_arcface import GRID, LOSSES, SEEDS, Run
+from lib.records.study import interval
 
 import keras
 import numpy as np
@@ -92,6 +93,25 @@ def test_who_is_refused_grows_with_severity_and_falls_where_the_worst_are_left_o
     assert left == sorted(left, reverse=True)
     assert left[0] == pytest.approx(np.mean(refused), abs=0.05)
     assert left[-1] < left[0] - 0.2
+
+
+def test_an_interval_over_seeds_is_students():
+    values = [0.4, 0.5, 0.45]
+    mean, half = interval(values)
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert interval([0.3, 0.3, 0.3]) == pytest.approx((0.3, 0))
+
+
+def test_the_recorded_runs_are_found_by_their_names():
+    runs = study.compared()
+    assert set(GRID) < set(runs)
+    assert runs["AdaFace, h 0"].extra == 0
+    assert runs["AdaFace, random quality"].margin == runs["AdaFace"].margin
+    for run in runs.values():
+        assert {row["seed"] for row in study.STUDY.rows_of(run)} == set(SEEDS)
+    assert study.setting(Run(margin=0.6, scale=10.0)) == ", m 0.6, s 10"
+    assert study.setting(Run(scale=0.0)) == ""
 
 
 # --- runs -----------------------------------------------------------------------------------------

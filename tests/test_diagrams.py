@@ -17,6 +17,7 @@ from lib.losses import (
     MarginLoss,
     NormFaceLoss,
     SphereFaceLoss,
+    margin_logit,
     softmax_cross_entropy,
 )
 from lib.models import CenterLossModel
@@ -167,6 +168,58 @@ def test_the_push_of_center_loss_is_that_of_its_model():
         loss = model.compute_loss(x, labels, model(x), training=False)
     expected = -len(POINTS) * tape.gradient(loss, x)
     np.testing.assert_allclose(diagrams.push("center loss", POINTS), expected, atol=1e-5)
+
+
+# 1.5 s K l^2 u^2 / (u^2 - l^2), with K the slope of the margin
+MAGFACE_WEIGHT = 1.5 * diagrams.SCALE * (0.8 / 6.5) * 2.5**2 * 9**2 / (9**2 - 2.5**2)
+ZEROS = np.zeros(len(POINTS), dtype=int)
+LATER = {
+    "CurricularFace": lambda c, lengths: reference.curricular(ZEROS, c, 0.8, 0.5, diagrams.SCALE),
+    "MagFace": lambda c, lengths: reference.magface(
+        ZEROS, c, lengths, (0.1, 0.9), (2.5, 9.0), MAGFACE_WEIGHT, diagrams.SCALE
+    ),
+    "AdaFace": lambda c, lengths: reference.adaface(
+        ZEROS, c, lengths, 5.5, 2.0, 0.35, 0.7, diagrams.SCALE
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LATER)
+def test_the_push_of_what_came_after_is_how_the_loss_falls(loss):
+    """As above; AdaFace's quality is a constant, so there the length keeps its place."""
+    lengths = np.linalg.norm(POINTS, axis=1)
+
+    def at(points):
+        own = np.linalg.norm(points, axis=1)
+        cosines = points @ diagrams.WEIGHTS / own[:, None]
+        found = LATER[loss](cosines, lengths if loss == "AdaFace" else own)
+        return found[0] if isinstance(found, tuple) else found
+
+    steps = 1e-5 * np.eye(2)
+    falls = np.transpose([(at(POINTS - step) - at(POINTS + step)) / 2e-5 for step in steps])
+    # across the ends of a clipped length or of a hard rival there is a kink
+    smooth = np.abs(lengths[:, None] - [2.5, 9.0]).min(axis=1) > 1e-3
+    pushes = diagrams.push(loss, POINTS)
+    np.testing.assert_allclose(pushes[smooth], falls[smooth], atol=2e-4, rtol=1e-4)
+    along = (pushes * POINTS).sum(axis=1) / lengths
+    assert (np.abs(along).max() > 0.1) == (loss == "MagFace"), "only MagFace pushes along x"
+
+
+def test_the_regions_of_what_came_after_follow_the_length():
+    """What lesson 10 says of its picture: MagFace's narrows outwards, AdaFace's is a leaf."""
+
+    def width(loss, length):
+        turned = np.radians(np.linspace(-90, 90, 721))
+        points = length * np.stack([np.sin(turned), np.cos(turned)], axis=1)
+        cosines = points @ diagrams.WEIGHTS / length
+        margins = diagrams.margins(loss, np.full(721, length))
+        own = np.asarray(margin_logit(cosines[:, 0], *margins))
+        return np.mean(own > cosines[:, 1:].max(axis=1))
+
+    magface, adaface = ([width(loss, r) for r in (3, 6, 9)] for loss in ("MagFace", "AdaFace"))
+    assert magface[0] > magface[1] > magface[2] > 0
+    assert adaface[0] > adaface[1] > adaface[2] == 0
+    assert width("CurricularFace", 3) == width("CurricularFace", 9)
 
 
 @each_loss
