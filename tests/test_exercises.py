@@ -8,6 +8,7 @@ import importlib
 import itertools
 from pathlib import Path
 
+import reference
 from lib import course
 from lib.tools import exercises
 
@@ -331,6 +332,124 @@ def rank_1_with(probes="others", gallery="first", normalise=True):
         return np.mean(labels[nearest] == labels[asked])
 
     return rank_1
+
+
+def adaface_logits(
+    q_of=lambda q: q.clip(-1, 1),
+    angle=lambda q, m: -m * q,
+    off=lambda q, m: m + m * q,
+    scale=lambda target, off, s: s * (target - off),
+    others=lambda cosines, s: s * cosines,
+    clip=True,
+):
+    """AdaFace's logits of lesson 10 with one thing wrong with them; `q_of` may use the length."""
+
+    def logits(labels, cosines, lengths, mean, std, m, h, s):
+        rows = np.arange(len(labels))
+        q = q_of(h * (lengths - mean) / (std + 1e-3))
+        with np.errstate(invalid="ignore"):
+            theta = np.arccos(np.clip(cosines, -1, 1) if clip else cosines)[rows, labels]
+        result = others(cosines, s)
+        result[rows, labels] = scale(np.cos(theta + angle(q, m)), off(q, m), s)
+        return result
+
+    return logits
+
+
+def adaface_everywhere(labels, cosines, lengths, mean, std, m, h, s):
+    q = np.clip(h * (lengths - mean) / std, -1, 1)[:, None]
+    return s * (np.cos(np.arccos(cosines) - m * q) - m - m * q)
+
+
+def adaface_with(lengths_of=lambda lengths: lengths, **fixed):
+    """The right logits of lesson 10, of other arguments."""
+
+    def logits(labels, cosines, lengths, mean, std, m, h, s):
+        given = {"mean": mean, "std": std, "m": m, "h": h, "s": s} | fixed
+        given = {name: f(lengths) if callable(f) else f for name, f in given.items()}
+        return adaface_logits()(labels, cosines, lengths_of(lengths), **given)
+
+    return logits
+
+
+def adaface_in_place(labels, cosines, lengths, mean, std, m, h, s):
+    lengths -= mean
+    return adaface_logits()(labels, cosines, lengths, 0, std, m, h, s)
+
+
+def picked(order, margins_of=np.sort):
+    """The margins of lesson 10's ElasticFace, picked in an order."""
+    return lambda cosines, margins: margins_of(margins)[order(cosines)]
+
+
+def as_released(cosines):
+    return np.argsort(-cosines)
+
+
+def right_places(cosines):
+    return np.argsort(np.argsort(-cosines))
+
+
+def elastic_in_place(cosines, margins):
+    margins.sort()
+    return margins[right_places(cosines)]
+
+
+def dominant_of(labels, cosines, among="class", by="votes"):
+    """The dominant sub-centre of each image's class, counted in one of several ways."""
+    nearest = cosines.argmax(axis=1)
+    groups = labels if among == "class" else np.zeros_like(labels)
+    found = np.empty_like(labels)
+    for group in np.unique(groups):
+        own = groups == group
+        votes = np.bincount(nearest[own]) if by == "votes" else cosines[own].mean(axis=0)
+        found[own] = votes.argmax()
+    return found
+
+
+def kept_by(
+    center=dominant_of, angle=lambda cosines: np.degrees(np.arccos(cosines)), limit=lambda d: d
+):
+    """The cleaning of lesson 10 by another centre, another angle or another limit."""
+
+    def kept(labels, cosines, degrees):
+        own = cosines[np.arange(len(labels)), center(labels, cosines)]
+        return angle(own) <= limit(degrees)
+
+    return kept
+
+
+def adaface_one_by_one(labels, cosines, lengths, mean, std, m, h, s):
+    """AdaFace without NumPy's tricks, and without the small number beside std."""
+    logits = [[s * c for c in row] for row in cosines]
+    for row, label, length in zip(logits, labels, lengths, strict=True):
+        q = max(-1, min(1, h * (length - mean) / std))
+        theta = np.arccos(max(-1, min(1, row[label] / s)))
+        row[label] = s * np.cos(theta - m * q) - s * m * (1 + q)
+    return logits
+
+
+def adaface_with_eye(labels, cosines, lengths, mean, std, m, h, s):
+    """AdaFace with a margin for each logit, 0 where it is not the label's."""
+    q = np.clip(h * (lengths - mean) / (std + 1e-3), -1, 1)[:, None]
+    own = np.eye(cosines.shape[1])[labels]
+    return s * (np.cos(np.arccos(np.clip(cosines, -1, 1)) - own * m * q) - own * m * (1 + q))
+
+
+def elastic_one_by_one(cosines, margins):
+    left, result = sorted(margins), {}
+    for sample in sorted(range(len(cosines)), key=lambda i: cosines[i]):
+        result[sample] = left.pop()
+    return [result[sample] for sample in range(len(cosines))]
+
+
+def kept_with_add_at(labels, cosines, degrees):
+    """The cleaning of lesson 10 without a loop, by a table of votes and by angles."""
+    classes, place = np.unique(labels, return_inverse=True)
+    votes = np.zeros((len(classes), cosines.shape[1]), int)
+    np.add.at(votes, (place, cosines.argmax(axis=1)), 1)
+    dominant = votes.argmax(axis=1)[place]
+    return np.degrees(np.arccos(cosines[np.arange(len(labels)), dominant])) <= degrees
 
 
 # For each lesson and self-check: words of the hint, and the wrong arguments that must get it.
@@ -683,6 +802,104 @@ WRONG_ANSWERS = {
         ("no cosines", sub_center_cosines(normalise=False)),
         ("has shape", lambda x, w, K: unit(x, 1) @ unit(w, 0)),
     ],
+    "10 two_margins": [
+        ("standard deviations from the mean", 1.5, -0.6, 1.0, -3.6, 1.44, -1.04),
+        ("h makes a third", 1, -0.4, 0.8, -1, 0.4, 0),
+        ("the sign is turned: longer", -0.5, 0.2, 0.2, 1, -0.4, 0.8),
+        ("the sign is turned: longer", 0.5, -0.2, 0.6, 1, -0.4, 0.8),
+        ("0.333 · (27.5 − 20) / 5", 1.83, -0.73, 1.13, -1, 0.4, 0),
+        ("out of [−1, 1]", 0.5, -0.2, 0.6, -1.2, 0.48, -0.08),
+        ("not to [0, 1]", 0.5, -0.2, 0.6, 0, 0, 0.4),
+        ("0.333 · (2 − 20) / 5", 0.5, -0.2, 0.6, -0.13, 0.05, 0.35),
+        ("swapped", 0.5, 0.6, -0.2, -1, 0, 0.4),
+        ("the sign of m2", 0.5, 0.2, 0.6, -1, 0.4, 0),
+        ("the sign of m2", 0.5, -0.2, 0.6, -1, -0.4, 0),
+        ("in radians", 0.5, -11.4, 0.6, -1, 22.9, 0),
+        ("long one is −0.4·q", 0.5, -0.4, 0.6, -1, 0.4, 0),
+        ("short one is −0.4·q", 0.5, -0.2, 0.6, -1, 0.48, 0),
+        ("both parts", 0.5, -0.2, 0.2, -1, 0.4, 0),
+        ("both parts", 0.5, -0.2, 0.6, -1, 0.4, 0.8),
+        ("both parts", 0.5, -0.2, 0.6, -1, 0.4, -0.4),
+        ("0.4 + 0.4·q.", 0.5, -0.2, 0.9, -1, 0.4, 0),
+        ("with q = −1", 0.5, -0.2, 0.6, -1, 0.4, -0.08),
+    ],
+    "10 adaface": [
+        ("changed what it was given", adaface_in_place),
+        ("every class got", adaface_everywhere),
+        ("all logits are multiplied", adaface_with(s=1)),
+        ("Which column", lambda y, *rest: adaface_logits()((y + 1) % 3, *rest)),
+        ("ArcFace still", adaface_logits(angle=lambda q, m: m, off=lambda q, m: 0)),
+        ("is not clipped", adaface_logits(q_of=lambda q: q)),
+        ("not to [0, 1]", adaface_logits(q_of=lambda q: q.clip(0, 1))),
+        ("h is missing", adaface_with(h=1)),
+        ("inside the clip", adaface_logits(q_of=lambda q: 0.333 * (q / 0.333).clip(-1, 1))),
+        ("not take those of this batch", adaface_with(mean=np.mean, std=np.std)),
+        ("the sign of the angle", adaface_logits(angle=lambda q, m: m * q)),
+        ("has still to be taken off", adaface_logits(off=lambda q, m: 0)),
+        ("; it is m + m·q", adaface_logits(off=lambda q, m: m * q)),
+        ("m − m·q is taken", adaface_logits(off=lambda q, m: m - m * q)),
+        ("not added", adaface_logits(off=lambda q, m: -m - m * q)),
+        ("missing on the label's", adaface_logits(scale=lambda target, off, s: target - off)),
+        ("after the scale", adaface_logits(scale=lambda target, off, s: s * target - off)),
+        ("should be", adaface_logits(angle=lambda q, m: 0)),
+        ("with h = 0", adaface_with(m=0.4, h=0.333)),
+        ("with h = 0", adaface_with(h=0.333)),
+        ("keep the clip", adaface_logits(clip=False)),
+        ("has shape", lambda *args: adaface_logits()(*args)[0]),
+    ],
+    "10 elastic_margins": [
+        ("changed what it was given", elastic_in_place),
+        ("in which they came", lambda cosines, margins: margins),
+        ("whose is which", lambda cosines, margins: np.sort(margins)),
+        ("still gets the smallest", picked(as_released)),
+        ("the mistake is the same", picked(np.argsort)),
+        ("the other way round", picked(lambda cosines: np.argsort(np.argsort(cosines)))),
+        ("sorted first", picked(right_places, margins_of=np.asarray)),
+        ("unchanged", lambda cosines, margins: margins + 0.1 * (1 - cosines)),
+        ("should be", picked(lambda cosines: np.roll(right_places(cosines), 1))),
+        ("has shape", lambda cosines, margins: np.sort(margins)[:, None]),
+    ],
+    "10 cleaned": [
+        ("True or False", lambda *args: kept_by()(*args).astype(int)),
+        ("the images to drop", lambda *args: ~kept_by()(*args)),
+        ("an angle in radians", kept_by(angle=np.arccos)),
+        ("neither a cosine", kept_by(angle=np.asarray)),
+        ("none is kept", kept_by(angle=np.negative, limit=np.negative)),
+        ("np.cos takes radians", kept_by(angle=np.negative, limit=lambda d: -np.cos(d))),
+        ("that is the nearest", kept_by(center=lambda labels, cosines: cosines.argmax(axis=1))),
+        ("within the class", kept_by(lambda *args: dominant_of(*args, among="all"))),
+        ("on average", kept_by(lambda *args: dominant_of(*args, by="mean"))),
+        ("not whether it is", lambda y, c, d: dominant_of(y, c) == c.argmax(axis=1)),
+        ("is it to be kept", kept_by(limit=lambda degrees: degrees + 5)),
+        ("use `degrees`", kept_by(limit=lambda degrees: 75)),
+        ("has shape", lambda *args: np.flatnonzero(kept_by()(*args))),
+    ],
+}
+
+# The same in other spellings: right arguments that must pass.
+RIGHT_ANSWERS = {
+    "10 two_margins": [
+        (0.5, -0.2, 0.6, -1, 0.4, 0),
+        (np.float64(0.4995), -0.1998, 0.5998, -1.0, 0.4, 0.0),
+        (0.333 * 7.5 / 5.001, -0.1998, 0.5998, -1, 0.4, 0),
+    ],
+    "10 adaface": [
+        (adaface_logits(),),
+        (adaface_one_by_one,),
+        (adaface_with_eye,),
+        (lambda *args: adaface_logits()(*args).astype("float32"),),
+        (lambda *args: adaface_logits()(*args).tolist(),),
+    ],
+    "10 elastic_margins": [
+        (picked(right_places),),
+        (elastic_one_by_one,),
+        (picked(lambda cosines: (cosines > cosines[:, None]).sum(axis=1)),),
+    ],
+    "10 cleaned": [
+        (kept_by(),),
+        (kept_with_add_at,),
+        (lambda *args: kept_by()(*args).tolist(),),
+    ],
 }
 
 
@@ -696,3 +913,35 @@ def test_a_wrong_answer_gets_its_hint(check, hint, answer):
     assert verdict.state == "wrong"
     assert hint in verdict.message
     assert "your code stopped" not in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [(check, answer) for check, answers in RIGHT_ANSWERS.items() for answer in answers],
+)
+def test_a_right_answer_passes_in_another_spelling(check, answer):
+    lesson, name = check.split()
+    verdict = getattr(importlib.import_module(f"lib.checks.lesson_{lesson}"), name)(*answer)
+    assert verdict.passed, verdict
+
+
+def test_the_released_order_is_right_for_two_samples_and_random_for_many():
+    """What the text and the answer of exercise 10.3 say."""
+    rng = np.random.default_rng(0)
+    for cosines in ([0.1, 0.9], [0.9, 0.1]):
+        two = np.array(cosines), np.array([0.5, 0.4])
+        np.testing.assert_array_equal(picked(as_released)(*two), picked(right_places)(*two))
+    cosines, margins = rng.uniform(size=2000), rng.normal(size=2000)
+    assert abs(np.corrcoef(cosines, picked(as_released)(cosines, margins))[0, 1]) < 0.1
+    assert np.corrcoef(cosines, picked(right_places)(cosines, margins))[0, 1] < -0.9
+
+
+def test_the_adaface_of_the_exercise_is_the_one_of_the_library():
+    """The same loss from the exercise's logits as the independent reference has."""
+    rng = np.random.default_rng(0)
+    labels, cosines = rng.integers(0, 5, 50), rng.uniform(-0.8, 0.8, (50, 5))
+    lengths = rng.normal(20, 10, 50)
+    logits = adaface_logits()(labels, cosines, lengths, 20.0, 5.0, 0.4, 0.333, 16.0)
+    losses = -log_softmax(logits)[np.arange(50), labels]
+    expected = reference.adaface(labels, cosines, lengths, 20.0, 5.0, 0.4, 0.333, 16.0)
+    np.testing.assert_allclose(losses, expected)
