@@ -390,6 +390,10 @@ def right_places(cosines):
     return np.argsort(np.argsort(-cosines))
 
 
+def descending(margins):
+    return np.sort(margins)[::-1]
+
+
 def elastic_in_place(cosines, margins):
     margins.sort()
     return margins[right_places(cosines)]
@@ -402,8 +406,8 @@ def dominant_of(labels, cosines, among="class", by="votes"):
     found = np.empty_like(labels)
     for group in np.unique(groups):
         own = groups == group
-        votes = np.bincount(nearest[own]) if by == "votes" else cosines[own].mean(axis=0)
-        found[own] = votes.argmax()
+        votes = cosines[own].mean(axis=0) if by == "mean" else np.bincount(nearest[own])
+        found[own] = (votes > 0).argmax() if by == "any vote" else votes.argmax()
     return found
 
 
@@ -833,6 +837,7 @@ WRONG_ANSWERS = {
         ("not to [0, 1]", adaface_logits(q_of=lambda q: q.clip(0, 1))),
         ("h is missing", adaface_with(h=1)),
         ("inside the clip", adaface_logits(q_of=lambda q: 0.333 * (q / 0.333).clip(-1, 1))),
+        ("the mean is missing", adaface_with(mean=0)),
         ("not take those of this batch", adaface_with(mean=np.mean, std=np.std)),
         ("the sign of the angle", adaface_logits(angle=lambda q, m: m * q)),
         ("has still to be taken off", adaface_logits(off=lambda q, m: 0)),
@@ -853,6 +858,8 @@ WRONG_ANSWERS = {
         ("whose is which", lambda cosines, margins: np.sort(margins)),
         ("still gets the smallest", picked(as_released)),
         ("the mistake is the same", picked(np.argsort)),
+        ("the mistake is the same", picked(as_released, margins_of=descending)),
+        ("the mistake is the same", picked(np.argsort, margins_of=descending)),
         ("the other way round", picked(lambda cosines: np.argsort(np.argsort(cosines)))),
         ("sorted first", picked(right_places, margins_of=np.asarray)),
         ("unchanged", lambda cosines, margins: margins + 0.1 * (1 - cosines)),
@@ -869,6 +876,7 @@ WRONG_ANSWERS = {
         ("that is the nearest", kept_by(center=lambda labels, cosines: cosines.argmax(axis=1))),
         ("within the class", kept_by(lambda *args: dominant_of(*args, among="all"))),
         ("on average", kept_by(lambda *args: dominant_of(*args, by="mean"))),
+        ("counts a place once", kept_by(lambda *args: dominant_of(*args, by="any vote"))),
         ("not whether it is", lambda y, c, d: dominant_of(y, c) == c.argmax(axis=1)),
         ("is it to be kept", kept_by(limit=lambda degrees: degrees + 5)),
         ("use `degrees`", kept_by(limit=lambda degrees: 75)),
@@ -894,6 +902,7 @@ RIGHT_ANSWERS = {
         (picked(right_places),),
         (elastic_one_by_one,),
         (picked(lambda cosines: (cosines > cosines[:, None]).sum(axis=1)),),
+        (picked(lambda cosines: np.argsort(np.argsort(cosines)), margins_of=descending),),
     ],
     "10 cleaned": [
         (kept_by(),),

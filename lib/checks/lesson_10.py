@@ -44,7 +44,7 @@ def two_margins(q_long, m2_long, m3_long, q_short, m2_short, m3_short):
         raise Hint("m3 of the long one is 0.4 + 0.4·q.")
     if not close(m3_short, 0):
         raise Hint("m3 of the short one is 0.4 + 0.4·q, with q = −1.")
-    return "right: the short one has ArcFace's 0.4; the long one gets 0.2 rad back and pays 0.6."
+    return "right: the short one has ArcFace's 0.4; the long one −0.2, and 0.6 off its cosine."
 
 
 @self_check("10.2 AdaFace from ArcFace")
@@ -108,6 +108,8 @@ def _adaface_target(values, cosines, lengths):
         raise Hint("h is missing: q = clip(h·(length − mean) / std).")
     if close(_target(cosines, 0.333 * _quality(lengths, h=1))):
         raise Hint("h stands inside the clip: q reaches −1 and 1.")
+    if close(_target(cosines, _quality(lengths, mean=0))):
+        raise Hint("the mean is missing: q is above 0 for what is longer than the mean.")
     if close(_target(cosines, _quality(lengths, mean=lengths.mean(), std=lengths.std()))):
         raise Hint("mean and std are given; do not take those of this batch.")
     if close(_target(cosines, q, angle=-q)):
@@ -158,10 +160,15 @@ def elastic_margins(elastic_plus):
             "the farthest sample, of cosine −0.1, still gets the smallest draw. argsort says who "
             "is first, second, …; what is wanted is the place of each sample in that order."
         )
-    if np.allclose(result, ascending[nearest_first[::-1]]):
+    mistaken = [
+        draws[order]
+        for draws in (ascending, ascending[::-1])
+        for order in (nearest_first, nearest_first[::-1])
+    ]
+    if any(np.allclose(result, other) for other in mistaken):
         raise Hint(
-            "the order is turned round, and the mistake is the same: argsort says who is first, "
-            "second, …; what is wanted is the place of each sample in that order."
+            "another order, and the mistake is the same: argsort says who is first, second, …; "
+            "what is wanted is the place of each sample in that order."
         )
     place = np.argsort(nearest_first)
     if np.allclose(result, ascending[::-1][place]):
@@ -172,7 +179,7 @@ def elastic_margins(elastic_plus):
         raise Hint("each of the draws is given to one sample, unchanged.")
     if not np.allclose(result, ascending[place]):
         raise Hint(f"for the cosines {cosines} it should be {ascending[place]}, yours: {result}.")
-    return "right. With two samples nobody sees the mistake: to swap them back is to swap them."
+    return "right. A test with two samples would not have found it: that order is its own inverse."
 
 
 @self_check("10.4 clean the labels")
@@ -198,7 +205,8 @@ def cleaned(kept):
     angles = np.stack(angles, axis=1)
     rows, nearest = np.arange(len(labels)), angles.argmin(axis=1)
     dominant = np.select([labels == 3, labels == 5], [0, 1], 2)
-    average = np.select([labels == 3, labels == 5], [0, 0], 2)
+    average = np.select([labels == 9], [2], 0)
+    counted_once = np.select([labels == 9], [1], 0)
     away = angles[rows, dominant]
     cosines = np.cos(np.radians(angles))
     result = require_shape(kept(labels, cosines, 75.0), labels.shape)
@@ -209,7 +217,9 @@ def cleaned(kept):
     if result.all():
         raise Hint("all are kept: neither a cosine nor an angle in radians is ever above 75.")
     if not result.any():
-        raise Hint("none is kept: compare an angle with an angle, or a cosine with a cosine.")
+        raise Hint(
+            "none is kept: the nearest has the largest cosine, and degrees compare with degrees."
+        )
     if np.array_equal(result, cosines[rows, dominant] >= np.cos(75)):
         raise Hint("np.cos takes radians: np.cos(np.radians(degrees)).")
     if np.array_equal(result, angles.min(axis=1) <= 75):
@@ -218,6 +228,8 @@ def cleaned(kept):
         raise Hint("each class has a dominant sub-centre of its own: count within the class.")
     if np.array_equal(result, angles[rows, average] <= 75):
         raise Hint("dominant is not the nearest on average: count who is nearest to which.")
+    if np.array_equal(result, angles[rows, counted_once] <= 75):
+        raise Hint("votes[labels, nearest] += 1 counts a place once: np.add.at counts them all.")
     if np.array_equal(result, nearest == dominant):
         raise Hint("what counts is the angle to the dominant one, not whether it is the nearest.")
     if not np.array_equal(result, away <= 75):
