@@ -351,8 +351,8 @@ class AdaFaceModel(AdaptiveModel):
         z_y = s (cos(theta_y - m q) - (m + m q))
 
     The short embedding, q = -1, has ArcFace's margin, q = 0 CosFace's, the long one, q = 1, the
-    mirror of ArcFace's and 2 m off the cosine: what is far from its class and long counts more,
-    what is far and short counts less. q is a constant for the gradient. mean and std are moving
+    mirror of ArcFace's and 2 m off the cosine: of long embeddings those far from their class are
+    pulled most, of short ones those near. q is a constant for the gradient. mean and std are moving
     averages of a over batches, updated before they are used. So a backbone whose embeddings are all
     longer than 100, or all of length one, leaves q at 0 and has CosFace.
 
