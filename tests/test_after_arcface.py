@@ -114,6 +114,23 @@ def test_the_recorded_runs_are_found_by_their_names():
     assert study.setting(Run(scale=0.0)) == ""
 
 
+def test_what_lesson_10_says_of_the_settings():
+    """AdaFace is behind CosFace in all six, and the best lie at an edge."""
+    rows = [row for row in study.STUDY.read(study.PATH) if row["part"] == "validation"]
+    tar = {(row["loss"], row["margin"], row["scale"]): row["tar_1e-3"] for row in rows}
+    for setting in GRID["AdaFace"]:
+        at = setting["margin"], setting["scale"]
+        assert tar["AdaFace", *at] < tar["CosFace", *at]
+    runs = study.chosen()
+    tuned = [runs[loss] for loss in GRID if len(GRID[loss]) == 6]
+    ends = [
+        run.scale in (min(study.SCALES), max(study.SCALES))
+        or run.margin == max(setting.get("margin", 0) for setting in GRID[run.loss])
+        for run in tuned
+    ]
+    assert sum(ends) > 0.8 * len(ends)
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 
