@@ -415,6 +415,15 @@ def guards_are_folded(book):
             yield f"cell {cell.id} guards the course and is in view"
 
 
+def figures_to_touch_are_introduced(book):
+    """Text stands above one, or another one. Below a still, what is said of that seems its text."""
+    cells = core(book)
+    live = [cell.source.startswith("interactive.") for cell in cells]
+    for place, cell in enumerate(cells):
+        if live[place] and cells[place - 1].cell_type == "code" and not live[place - 1]:
+            yield f"cell {cell.id} is a figure to touch right below code, and no text introduces it"
+
+
 def has_its_parts(book):
     """The map; where it trains, how; the field and the running table, up to the table of all."""
     code = "\n".join(cell.source for cell in core(book) if cell.cell_type == "code")
@@ -443,7 +452,8 @@ def goes_deeper_last(book):
         yield "has Going deeper unfolded"
 
 
-ANATOMY = (short, plots_are_folded, guards_are_folded, has_its_parts, goes_deeper_last)
+ANATOMY = (short, plots_are_folded, guards_are_folded, figures_to_touch_are_introduced)
+ANATOMY += (has_its_parts, goes_deeper_last)
 
 
 # --- all rules ------------------------------------------------------------------------------------
@@ -502,7 +512,8 @@ def test_the_anatomy_finds_what_is_too_much_and_what_is_missing():
     guard = new.new_code_cell("guarded", metadata={"tags": ["guard"]})
     cells = [new.new_markdown_cell("word " * 1601 + "\n| only a table |")]
     cells += [said, new.new_code_cell(picture), guard]
-    cells += [new.new_code_cell("pass") for _ in range(37)]
+    cells += [new.new_code_cell("interactive.FieldExplorer()") for _ in range(2)]
+    cells += [new.new_code_cell("pass") for _ in range(35)]
     cells += [new.new_markdown_cell("## Exercises", id="exercises")]
     cells += [new.new_markdown_cell("## Going deeper", id="deeper"), new.new_markdown_cell("## On")]
     book = Book(NOTEBOOKS / "01_broken.ipynb", new.new_notebook(cells=cells))
@@ -511,6 +522,7 @@ def test_the_anatomy_finds_what_is_too_much_and_what_is_missing():
     expected += ("no field", "no table", "no line", "how it trains", "behind", "unfolded")
     for complaint in expected:
         assert complaint in found, complaint
+    assert found.count("no text introduces it") == 1  # the second stands below the first
     for cell in cells:
         cell.metadata["jupyter"] = {"source_hidden": True}
     assert not [*plots_are_folded(book), *guards_are_folded(book)]
