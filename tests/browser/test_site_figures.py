@@ -511,6 +511,14 @@ def test_the_explorer_takes_presets_and_shows_other_losses(page, site):
     assert "lib refuses" in says(host)
 
 
+def test_the_explorer_compares_no_number_with_itself(page, site):
+    host = show(page, site, "explorer")
+    assert "not 1.00" in says(host)
+    for angle, words in (("20", "is 1.00 either way"), ("180", "is 0.00 either way")):
+        slider(host, "angle θ").fill(angle)
+        assert words in says(host)
+
+
 def test_the_field_says_what_lib_computes(page, site):
     host = show(page, site, "field", {"loss": "softmax", "angle": 40, "length": 6.5})
     for loss in diagrams.FIELDS:
@@ -583,3 +591,9 @@ def test_the_calculator_says_what_fits(page, site):
     slider(host, "dimensions").focus()
     page.keyboard.press("ArrowRight")
     assert "in 3 dimensions" in says(host)
+
+
+def test_the_calculator_writes_no_endless_numbers(page, site):
+    host = show(page, site, "feasibility", {"classes": 10_000_000, "dim": 2})
+    scales = "over a million; over a million in random directions"
+    assert scales in host.locator(".ftt-facts").inner_text()

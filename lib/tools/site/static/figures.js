@@ -752,7 +752,8 @@ function explorer(host, options, { course }) {
     const p = say(probability(theta, margins, s)), without = say(probability(theta, NO_MARGIN, s));
     const bonus = margins.m2 < (1 - margins.m1) * Math.PI - 1e-12;
     const as = Number.isNaN(counts) ? "below anything without a margin" : `as one at ${degrees(counts)} without a margin`;
-    frame.say(`At ${angle}° the image counts ${as}: its probability is ${p}, not ${without}, and the pull on its logit ` +
+    const chances = p === without ? `${p} either way` : `${p}, not ${without}`;
+    frame.say(`At ${angle}° the image counts ${as}: its probability is ${chances}, and the pull on its logit ` +
       `${say(1 - p)}.${bonus ? " Part of this margin is a bonus, which lib refuses." : ""}`);
   }
 
@@ -1444,7 +1445,7 @@ function feasible(host, options, { course }) {
     const fits = { true: "fits", false: "does not fit", null: "may fit" }[found.attainable];
     const rows = [
       [`probability at s = ${s}`, `${chanceText(found.highestProbability)}${bound}; ${chanceText(randomProbability(C, D, s))} in random directions`],
-      [`scale for P = ${say(P)}`, `${say(scales.best, 1)}${found.exact ? "" : " at least"}; ${number(scales.random)} in random directions`],
+      [`scale for P = ${say(P)}`, `${number(scales.best)}${found.exact ? "" : " at least"}; ${number(scales.random)} in random directions`],
       ["CosFace’s eq. 6", `s ≥ ${say(scales.bound, 2)}`],
       ["angle between neighbours", `${apart} at best`],
       ["the margin asks for", hasMargin ? `${needed}: it ${fits}` : "nothing"],
