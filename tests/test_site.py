@@ -252,6 +252,19 @@ def test_each_lesson_says_how_it_opens_at_home(tmp_path):
         assert not re.search("mybinder|colab.research", text)
 
 
+def test_solutions_are_shown_without_the_lines_that_mark_them(tmp_path):
+    staging.stage(tmp_path, None)
+    for path in sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        shown = nbformat.read(tmp_path / path.relative_to(ROOT), as_version=4).cells
+        shown = {cell.id: cell.source for cell in shown}
+        code = {cell.id: cell.source for cell in cells if cell.cell_type == "code"}
+        assert "# BEGIN SOLUTION\n" in "".join(code.values())
+        for name, source in code.items():
+            kept = [line for line in source.split("\n") if "SOLUTION" not in line]
+            assert shown[name].split("\n") == kept, f"{path.name}, cell {name}"
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

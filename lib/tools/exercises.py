@@ -17,6 +17,7 @@ TAG = "exercise"
 ANCHOR = "exercises"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 SOLUTION = re.compile(rf"^( *){BEGIN}\n(.*?)^ *{END}$", re.MULTILINE | re.DOTALL)
+MARKER_LINE = re.compile(rf"^ *(?:{BEGIN}|{END})\n?", re.MULTILINE)
 # In a text, what is seen at first and what unfolds: a question and its answer.
 UNFOLDING = r"<details>\s*<summary>(.*?)</summary>(.*?)</details>"
 

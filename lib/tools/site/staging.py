@@ -2,7 +2,8 @@
 
 They stand at the same places as in the checkout, so that links between them stay as they are. What
 is changed on the way, in copies: links that lead to a file without a page, the line of links to the
-neighbours, and what the notebook format says by metadata and Sphinx by tags.
+neighbours, the lines that mark a solution, and what the notebook format says by metadata and Sphinx
+by tags.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from ...files import Problem, write_atomically
-from .. import navigation
+from .. import exercises, navigation
 from . import address, pages
 from .address import ROOT
 
@@ -117,6 +118,8 @@ def notebook(path, links):
                 cell.source = re.sub("^###", "##", cell.source)
             if cell.metadata.get(DEEPER):
                 cell.source = "{.folded}\n" + cell.source
+        else:
+            cell.source = exercises.MARKER_LINE.sub("", cell.source).rstrip("\n")
         if cell.id == navigation.TOP:
             cell.source = ways_in(name, links.repository) if is_lesson else ""
         # the imports stand before anything that is worth reading
