@@ -1,6 +1,7 @@
 """The tables of the pages are those of the record, and have a row for every loss."""
 
 import math
+import re
 
 from lib.files import Problem
 from lib.records import results
@@ -21,6 +22,13 @@ def test_every_loss_has_its_numbers_in_two_three_and_sixty_four_dimensions():
     for name, part in parts.items():
         empty = [line for line in part.splitlines()[2:] if "–" in line.replace("| – | ", "", 1)]
         assert empty == [], f"{name}: numbers are missing"
+
+
+def test_each_column_says_what_its_numbers_are():
+    for part in (part for parts in tables.tables().values() for part in parts.values()):
+        names = [name.strip() for name in part.splitlines()[0].strip("|").split("|")]
+        bare = [name for name in names if re.match(r"[\d.,]+(,|$)", name)]
+        assert bare == [], "a rate of false accepts is not what is measured"
 
 
 def test_no_two_losses_have_the_same_row():

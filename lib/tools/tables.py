@@ -76,7 +76,7 @@ def faces_table(records, people=1000):
     The last columns are TAR at FAR 0.001 with as many training images of other numbers of people.
     """
     others = [count for count, _ in SWEEP if count != people]
-    columns = {"TAR at FAR 0.001": "tar_1e-3", "0.0001": "tar_1e-4", "EER": "eer",
+    columns = {"TAR at FAR 0.001": "tar_1e-3", "TAR at FAR 0.0001": "tar_1e-4", "EER": "eer",
                "rank 1 of 500": "rank_1", "FNIR at FPIR 0.01": "fnir_1e-2"}  # fmt: skip
     rows = [
         [
@@ -86,7 +86,7 @@ def faces_table(records, people=1000):
         ]
         for loss, key in FACE_LOSSES.items()
     ]
-    return table(["loss", *columns, *(f"0.001, {n:,} people" for n in others)], rows)
+    return table(["loss", *columns, *(f"TAR at FAR 0.001, {n:,} people" for n in others)], rows)
 
 
 def short_faces_table(records, people=1000):
