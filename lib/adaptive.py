@@ -30,7 +30,7 @@ import warnings
 import keras
 from keras import ops
 
-from .layers import PACKAGE
+from .layers import PACKAGE, whole_number
 from .losses import checked_margins, checked_scale, class_index, margin_cross_entropy, number
 from .models import BackboneAndHead, gather_over_replicas, sum_over_replicas
 
@@ -42,15 +42,11 @@ def adacos_scale(num_classes):
     all others are right ones. AdaCos with this scale is `lib.losses.NormFaceLoss`.
 
     Raises:
-        ValueError: for fewer than three classes; with two it would be 0.
+        ValueError: for fewer than three classes, with two it would be 0; for what is no whole
+            number.
     """
-    count = number("num_classes", num_classes)
-    if not 3 <= count < math.inf:
-        raise ValueError(
-            f"AdaCos needs at least 3 classes, got {num_classes}: its scale is a multiple of "
-            "ln(C - 1). With two classes choose the scale of NormFaceLoss yourself."
-        )
-    return math.sqrt(2.0) * math.log(count - 1.0)
+    hint = "AdaCos's scale is a multiple of ln(C - 1); for two classes choose that of NormFaceLoss."
+    return math.sqrt(2.0) * math.log(whole_number("num_classes", num_classes, 3, hint) - 1.0)
 
 
 class AdaptiveModel(BackboneAndHead):
@@ -136,6 +132,12 @@ def _checked_momentum(momentum):
             f"got {momentum}; the released code has 0.01. Two papers print 0.99 and mean the old "
             "value's weight."
         )
+    if 0.5 < momentum < 1:  # with 1 there is no average, which nobody takes for the old weight
+        warnings.warn(
+            f"momentum is {momentum:g}, the weight of the new batch: little but the last batch is "
+            f"left in the state. Was the old value's weight meant? Then pass {1 - momentum:.4g}.",
+            stacklevel=3,
+        )
     return momentum
 
 
@@ -212,7 +214,8 @@ class CurricularFaceModel(AdaptiveModel):
         head: a layer from embeddings to cosines (batch, classes).
         margin: m, in radians, in [0, pi/2].
         scale: s, > 0.
-        momentum: the weight of a batch in the average, in (0, 1].
+        momentum: the weight of a batch in the average, in (0, 1]; above 0.5 a warning asks whether
+            the old value's was meant.
 
     Weights: `t`, not trainable, 0 at first.
     """
@@ -368,7 +371,7 @@ class AdaFaceModel(AdaptiveModel):
             embedding passes for the good one.
         scale: s, > 0.
         momentum: the weight of a batch in mean and std, in (0, 1]; released is 0.01, and the paper
-            prints 0.99.
+            prints 0.99: above 0.5 a warning asks whether the old value's was meant.
         start: mean and std before the first batch. The released (20, 100) keep q near 0, which is
             CosFace, for some hundred steps; None takes them from the first batch.
 

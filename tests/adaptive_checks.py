@@ -327,11 +327,12 @@ def check_adacos_ends(module):
     model.scale.assign(2000.0)
     assert np.isfinite(train_on(model, x[[1, 2, 0]], np.arange(3))[1])
     assert array(model.scale) > 1000
-    with pytest.raises(ValueError, match="at least 3 classes, got 2.*NormFaceLoss"):
+    with pytest.raises(ValueError, match="at least 3, got 2.*NormFaceLoss"):
         build(module, "AdaCosModel", classes=2)
-    for wrong in (2, 0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="at least 3 classes"):
+    for wrong in (2, 0, 10.5, math.nan, math.inf, "10"):
+        with pytest.raises(ValueError, match="num_classes must be a whole number of at least 3"):
             module.adacos_scale(wrong)
+    assert module.adacos_scale(10.0) == module.adacos_scale(np.int64(10)) == 2**0.5 * math.log(9)
 
 
 def check_elastic_draws(module):
@@ -376,6 +377,17 @@ def check_magface_weight(module):
         warnings.simplefilter("error")
         build(module, "MagFaceModel", weight=model.least_weight)
         build(module, "MagFaceModel", margins=(0.5, 0.5), weight=0)
+
+
+def check_momentum(module):
+    """A momentum that is most likely the old value's weight: a warning says what to pass."""
+    for name in ("CurricularFaceModel", "AdaFaceModel"):
+        with pytest.warns(UserWarning, match=r"momentum is 0\.99.* pass 0\.01\."):
+            build(module, name, momentum=0.99)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for momentum in (0.01, 0.5, 1):
+                build(module, name, momentum=momentum)
 
 
 def rungs(module):
@@ -550,6 +562,7 @@ ALL_CHECKS = [
     check_adacos_ends,
     check_elastic_draws,
     check_magface_weight,
+    check_momentum,
     check_lengths_are_constants,
     check_whole_models,
     check_edges,
