@@ -75,9 +75,9 @@ def closest(names, gallery, embeddings, k=1):
         embeddings: (V, D) of visitors.
         k: how many people; where fewer are enrolled, all of them.
     """
-    names = inputs.identities(names, len(inputs.read(gallery)), "names")
     gallery, unit = inputs.unit_rows(gallery, "gallery"), inputs.unit_rows(embeddings)
     inputs.same_dimensions(gallery, unit, ("gallery", "embeddings"))
+    names = inputs.identities(names, len(gallery), "names")
     k = inputs.whole_number(k, "k")
     lengths = np.linalg.norm(inputs.read(embeddings).astype("float64"), axis=1)
     step = max(1, AT_ONCE // len(names))
@@ -273,7 +273,7 @@ def _check_counts(fpir, size, pictures, people, own):
         )
     if size > people // 2 - 1:
         raise ValueError(
-            f"size: for a gallery of {size:,}, {2 * size + 2:,} people are needed (half of them "
+            f"size, labels: for a gallery of {size:,}, {2 * size + 2:,} people are needed (half of them "
             f"for an interval), and there are {people:,}."
         )
     least = verification.MIN_ACCEPTED_IMPOSTORS / len(own)

@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from lib import diagrams, evaluation, plots, verification
+from lib import diagrams, evaluation, plots, recognition, verification
 from lib.layers import CosineHead
 from lib.records import results
 
@@ -36,6 +36,7 @@ MEASURED = verification.measure(PAIRS, (0.1,))
 FAR, TAR = verification.resampled_curves(EMBEDDINGS, LABELS, fars=(0.1,), resamples=5)
 FIRST, SECOND, SAME = verification.fold_pairs(LABELS, folds=2, pairs=20)
 SCORES, GENUINE = np.linspace(0, 1, 40), np.arange(40) % 2 == 0
+FOUND = recognition.closest(list("abcd"), CENTRES, EMBEDDINGS, k=2)
 RECORD = results.Record("title", {"0": {"eer": 0.1}, "1": {"eer": 0.2}})
 BACKBONE = keras.Sequential(
     [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="backbone"
@@ -175,6 +176,7 @@ ARGUMENTS = {
     "column": ("eer", NO_COLUMN),
     "columns": (8, whole_number(1)),
     "concentration": (400.0, number(0)),
+    "cosines": (IN_SPACE, array(IN_SPACE, flat=SCORES)),
     "count": (2, whole_number(1)),
     "devices": (4, whole_number(3, 5)),
     "curves": (
@@ -189,6 +191,7 @@ ARGUMENTS = {
     "far": (FAR, array(FAR, one_curve=FAR[0], half=FAR / 2)),
     "fars": ((0.1,), RATES | {"too fine": (0.1, 1e-9)}),
     "fig": (FIGURE, NO_FIGURE),
+    "fpir": (0.5, number(0, 1) | {"too fine": 1e-9}),
     "first": (FIRST, array(FIRST, flat=FIRST[0], no_row=FIRST + 40)),
     "folds": (2, whole_number(2) | {"too many": 1000}),
     "gallery": (CENTRES, directions(CENTRES) | FIVE),
@@ -211,17 +214,24 @@ ARGUMENTS = {
     "intervals": ({"a": {"eer": (0.0, 0.1)}}, {"unknown": {"b": {}}, "number": {"a": 3}}),
     "labels": (LABELS, pairs_of(LABELS)),
     "lesson": (6, whole_number(0, 9)),
+    "k": (2, whole_number(1)),
     "level": (0.9, number(0, 1)),
     "limit": (90, number(0, 181)),
     "log": (True, {}),
     "logits": (RNG.random((40, 4)), array(RNG.random((40, 4)), one_less=np.ones((39, 4)))),
     "loss": ("ArcFace", {"None": None, "unknown": "arcface", "a number": 3, "a function": np.cos}),
     "lowest": (0.0, number(-1.1, 1)),
+    "matches": (FOUND, {"None": None, "scores": FOUND.scores}),
+    "min_length": (0.0, number(-1) | {"negative": -0.1}),
     "model": (MODEL, MODELS),
     "name": ("figure", {}),
+    "names": (list("abcd"), identities(np.arange(4), one_less=list("abc"))),
+    "new": (IN_SPACE, directions(IN_SPACE, one_less=IN_SPACE[1:])),
     "num_classes": (4, {"too few": 3, "too many": 10**12, "half": 4.5, "text": "ten"}),
     "offsets": (DEGREES, array(DEGREES, one=np.ones(1), one_place=np.ones(4))),
+    "old": (EMBEDDINGS, directions(EMBEDDINGS, one_less=EMBEDDINGS[1:])),
     "pairs": (20, whole_number(1) | {"too many": 10**6}),
+    "pictures": (3, whole_number(1) | {"all": 10}),
     "points": (EMBEDDINGS, IN_PLANE),
     "predict": (
         lambda x: x @ CENTRES.T,
@@ -240,10 +250,13 @@ ARGUMENTS = {
     "records": ({"a": RECORD}, dictionary(dictionary={"eer": 0.1})),
     "resamples": (5, whole_number(1, 100_000)),
     "resolution": (9, whole_number(2, 5000)),
+    "rotation": (False, {}),
     "rows": (1, whole_number(1)),
     "scores": (PAIRS, NO_PAIRS),
     "second": (SECOND, array(SECOND, one_fold=SECOND[:1], negative=SECOND - 40)),
     "seed": (0, whole_number(0)),
+    "size": (1, whole_number(1) | {"too many": 2}),
+    "sizes": ([1, 3], array(np.array([1, 3]), zero=[0], too_many=[4], half=[1.5])),
     "tar": (TAR, array(TAR, one_less=TAR[:-1], half=TAR / 2)),
     "target_cosine": (
         np.cos,
@@ -258,6 +271,7 @@ ARGUMENTS = {
         identities(LABELS, all_enrolled=LABELS, nobody=LABELS + 10, one_less=LABELS[1:]),
     ),
     "visitors": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE),
+    "weighted": (False, {}),
     "weights": (CENTRES.T, WEIGHTS),
     "widest": (60, number(0, 181)),
     "width": (4, number(0)),
@@ -312,6 +326,7 @@ ESPECIALLY = {
     },
     verification.split_scores: SPLIT,
     verification.best_threshold: SPLIT,
+    recognition.templates: WHO | {"embeddings": (EMBEDDINGS, directions(EMBEDDINGS) | CANCEL)},
     verification.threshold_at: {"far": (0.1, RATE | {"too fine": 1e-9})},
     verification.roc_points: {"points": (9, whole_number(2))},
     verification.hardest_pairs: WHO,
@@ -359,8 +374,8 @@ ESPECIALLY = {
 
 
 def public_functions():
-    """All of the three modules, a field's numbers, and the classes made of what is put in."""
-    for module in (evaluation, verification, plots):
+    """All of the four modules, a field's numbers, and the classes made of what is put in."""
+    for module in (evaluation, verification, plots, recognition):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 yield function

@@ -170,6 +170,18 @@ def test_the_threshold_is_the_lowest_of_all_that_keep_the_rate(fpir, size, weigh
     assert found.low <= found.high
 
 
+def test_a_rate_is_used_in_full():
+    """With a gallery of one, FPIR is the share of all pairs of a visit and another person."""
+    embeddings, labels = clusters(identities=18, images=3, noise=1.0)
+    visits, first = np.arange(len(labels)) % 3 > 0, np.arange(len(labels)) % 3 == 0
+    cosines = (unit(embeddings[visits]) @ unit(embeddings[first]).T).astype("float32")
+    strangers = cosines[labels[visits][:, None] != labels[first][None]]
+    assert len(np.unique(strangers)) == len(strangers) == 36 * 17
+    for count in range(171, 612, 9):
+        found = threshold_for(count / 612, embeddings, labels, size=1, resamples=1)
+        assert np.count_nonzero(strangers >= found.value) == count
+
+
 def test_a_rate_that_holds_for_some_holds_for_others():
     """Chosen on validation people, counted by a direct search on people drawn likewise."""
     embeddings, labels = clusters(identities=400, images=3, noise=0.5, dim=16)
@@ -211,7 +223,7 @@ def test_the_interval_holds_the_truth():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"size": 10}, "size: for a gallery of 10, 22 people are needed .* there are 20"),
+        ({"size": 10}, "size, labels: for a gallery of 10, 22 people are needed .* there are 20"),
         ({"fpir": 0.1}, "fpir: 0.1 cannot be measured on 60 visits.* ask for 0.17"),
         ({"pictures": 4}, "labels: 20 of 20 people have no image left"),
     ],
