@@ -97,7 +97,6 @@ def _best(cosines, k):
     """Places and values of the k highest of each row, and whether the highest is there twice."""
     count = cosines.shape[1]
     places = np.argpartition(-cosines, min(max(k, 2), count) - 1)[:, : max(k, 2)]
-    places.sort(axis=1)
     scores = np.take_along_axis(cosines, places, axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")
     places, scores = (np.take_along_axis(x, order, axis=1) for x in (places, scores))
@@ -273,8 +272,8 @@ def _check_counts(fpir, size, pictures, people, own):
         )
     if size > people // 2 - 1:
         raise ValueError(
-            f"size, labels: for a gallery of {size:,}, {2 * size + 2:,} people are needed (half of them "
-            f"for an interval), and there are {people:,}."
+            f"size, labels: for a gallery of {size:,}, {2 * size + 2:,} people are needed (half of "
+            f"them for an interval), and there are {people:,}."
         )
     least = verification.MIN_ACCEPTED_IMPOSTORS / len(own)
     if fpir < least:
