@@ -7,7 +7,7 @@ import re
 from types import SimpleNamespace
 from unittest import mock
 
-from lib import data, diagrams, evaluation, interactive, training, verification
+from lib import data, diagrams, evaluation, faces, interactive, training, verification
 from lib.feasibility import feasibility, largest_angle
 from lib.interactive import curves, explorer, room
 from lib.losses import MarginLoss, margin_logit, psi
@@ -202,6 +202,13 @@ def same_or_not(**more):
     return interactive.SameOrNot(pictures, cosines, same, columns=2, **more)
 
 
+def door():
+    rng = np.random.default_rng(0)
+    people = faces.people("test", count=40, images=3, size=8)
+    centres = rng.normal(size=(40, 6))[people.labels]
+    return interactive.Door(centres + 0.7 * rng.normal(size=(120, 6)), people, size=10)
+
+
 FIGURES = {
     "margins": (interactive.MarginExplorer, "m2", (0.1, 0.7)),
     "borders": (interactive.DecisionBoundaries, "m3", (0.1, 0.3)),
@@ -215,6 +222,8 @@ FIGURES = {
     "field": (interactive.FieldExplorer, "m2", (0.2, 0.7)),
     "field, center": (lambda: interactive.FieldExplorer("center loss"), "weight", (0.0, 0.3)),
     "pairs": (same_or_not, "threshold", (0.4, 0.8)),
+    "door": (door, "threshold", (0.5, 0.95)),
+    "door, gallery": (door, "size", (10, 20)),
 }
 
 
@@ -241,6 +250,19 @@ def test_pairs_are_called_the_same_from_the_threshold_on_and_mistakes_are_counte
     with pytest.raises(ValueError, match="same: expected 2 truth values"):
         interactive.SameOrNot(np.zeros((2, 2, 8, 8, 3)), np.zeros(2), [True])
     panel.close()
+
+
+def test_the_button_at_the_door_lets_others_come(live):
+    panel = door()
+    before = panel.verdicts(), picture(panel)
+    button = panel.box.children[1].children[-1]
+    assert button.description == "next visitors"
+    button.click()
+    assert panel.group == 1
+    assert (picture(panel) != before[1]).mean() > 0.05
+    panel.group = -1
+    button.click()
+    assert panel.verdicts() == before[0]
 
 
 @pytest.mark.parametrize("name", FIGURES)

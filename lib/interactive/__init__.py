@@ -9,6 +9,7 @@ the same line gives the picture without the controls.
 
 from .boundaries import DecisionBoundaries
 from .circle import CirclePlayground
+from .door import Door
 from .explorer import MarginExplorer
 from .field import FieldExplorer
 from .live import LiveTraining, Playback, Recorder, TrainingRecord
@@ -21,6 +22,7 @@ from .threshold import ThresholdSlider
 __all__ = [
     "CirclePlayground",
     "DecisionBoundaries",
+    "Door",
     "FieldExplorer",
     "LiveTraining",
     "MarginExplorer",

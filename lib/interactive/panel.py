@@ -156,6 +156,17 @@ def slider(name, unit, low, high, value, step=1):
     )
 
 
+def stops(name, unit, values, value):
+    """A slider that stops at these values only, such as numbers that grow by a factor."""
+    return widgets.SelectionSlider(
+        options=values,
+        value=value,
+        description=f"{name} ({unit})",
+        style={"description_width": "185px"},
+        layout=widgets.Layout(width="430px"),
+    )
+
+
 def margin_slider(margin, value, name=None):
     """A slider for one of `scene.MARGINS`, called by its key unless it has a name."""
     unit, low, high, step = MARGINS[margin]

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 SETUP = """import sys
 sys.path.insert(0, "..")
-from lib import data, interactive, plots, verification
+from lib import data, faces, interactive, plots, verification
 import numpy as np
 %matplotlib widget
 plots.use_course_style()
@@ -21,13 +21,15 @@ labels = digits.y_test[:300]
 directions = rng.normal(size=(3, 10))
 on_sphere = directions.T[labels] + 0.2 * rng.normal(size=(300, 3))
 pairs = verification.score_pairs(on_sphere, labels)
-faces = rng.random((2, 2, 64, 64, 3))
+noise = rng.random((2, 2, 64, 64, 3))
 record = interactive.TrainingRecord(labels)
 for moment in range(12):
     record.epochs.append(moment / 2)
     record.embeddings.append(on_sphere[:, :2] * (1 + moment) + rng.normal(size=(300, 2)))
     record.weights.append(directions[:2])
     record.scores.append((0.1 + moment / 20, 0.1 + moment / 20, 30 - moment, 10 + moment, 0.4))
+crowd = faces.people("test", count=200, images=2)
+seen = rng.normal(size=(200, 16))[crowd.labels] + 0.6 * rng.normal(size=(400, 16))
 """
 
 # (the line in the notebook, the slider to move, the aim: milliseconds from key to picture)
@@ -41,10 +43,11 @@ FIGURES = {
     "scatter": ("interactive.Scatter(on_sphere[:, :2], labels, digits.x_test)", "chosen", 100),
     "threshold": ("interactive.ThresholdSlider(pairs)", "threshold", 200),
     "pairs": (
-        "interactive.SameOrNot(faces, np.array([0.9, 0.3]), [True, False])",
+        "interactive.SameOrNot(noise, np.array([0.9, 0.3]), [True, False])",
         "threshold",
         200,
     ),
+    "door": ("interactive.Door(seen, crowd, size=50)", "threshold", 200),
     "playback": ("interactive.Playback(record)", "moment", 200),
 }
 CELL = {name: number for number, name in enumerate(FIGURES, 1)}
@@ -142,6 +145,22 @@ def test_the_scatter_zooms_with_the_toolbar_and_shows_what_is_under_the_pointer(
         figures.page.wait_for_timeout(40)
     figures.until(lambda: readout.inner_text() != chosen, 10, "no digit under the pointer")
     figures.page.mouse.move(2, 2)
+
+
+def test_others_come_to_the_door_and_the_gallery_grows_by_keyboard(figures):
+    index = CELL["door"]
+    before = shown(figures, "door")
+    figures.cell(index).get_by_role("button", name="next visitors").focus()
+    figures.page.keyboard.press("Enter")
+    figures.wait_changed(before, index, share=0.02)
+    before = figures.wait_settled(index)
+    readout = figures.cell(index).locator(".widget-readout").nth(1)
+    assert readout.inner_text() == "50"
+    figures.press(index, "enrolled")
+    figures.wait_changed(before, index)
+    assert readout.inner_text() == "70"
+    figures.press(index, "smallest length", "End")
+    figures.wait_changed(figures.wait_settled(index), index)
 
 
 def test_play_shows_the_training(figures):
