@@ -82,7 +82,7 @@ class Door(Panel):
         self.pictures_of = {}  # those that were drawn already
         alt = "Visitors at a door, and the error rates over all visitors against the threshold."
         super().__init__(
-            name, alt, controls, columns=2, width=12, height=4.2, width_ratios=(2.45, 1)
+            name, alt, controls, columns=2, width=12, height=4.5, width_ratios=(2.45, 1)
         )
         self._draw_visitors(self.axes[0])
         self._draw_rates(self.axes[1])
@@ -94,7 +94,7 @@ class Door(Panel):
 
     def _draw_visitors(self, ax):
         """Empty places: above who has come, below the closest of the enrolled."""
-        beside, between = 1.1, 0.3  # from face to face, and from the enrolled to the strangers
+        beside, between = 1.14, 0.22  # from face to face, and from the enrolled to the strangers
         lefts = [k * beside + between * (k >= SIDE) for k in range(2 * SIDE)]
         self.places = [_Place(ax, left) for left in lefts]
         for text, left in (("■ enrolled", lefts[1]), ("● strangers", lefts[SIDE + 1])):
