@@ -159,8 +159,9 @@ def test_others_come_to_the_door_and_the_gallery_grows_by_keyboard(figures):
     figures.press(index, "enrolled")
     figures.wait_changed(before, index)
     assert readout.inner_text() == "70"
+    before = figures.wait_settled(index)
     figures.press(index, "smallest length", "End")
-    figures.wait_changed(figures.wait_settled(index), index)
+    figures.wait_changed(before, index)
 
 
 def test_play_shows_the_training(figures):
