@@ -30,6 +30,22 @@ def interval(values, level=0.95):
     return float(np.mean(values)), float(spread * stats.t.ppf((1 + level) / 2, len(values) - 1))
 
 
+def rows_with(path, **wanted):
+    """The rows of a recorded file in which these columns are as wanted; None for whatever they are.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    found = [row for row in rows if wanted.items() <= row.items()]
+    if not found:
+        known = {name: {row[name]: None for row in rows if name in row} for name in wanted}
+        known = "; ".join(f"{name}: {', '.join(map(str, of))}" for name, of in known.items())
+        raise KeyError(f"no row with {wanted} in {path.name}; it has {known}.")
+    return found
+
+
 @dataclass(frozen=True)
 class Study:
     """Args:
