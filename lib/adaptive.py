@@ -88,6 +88,10 @@ class AdaptiveModel(BackboneAndHead):
         """Return one loss a sample, (batch,)."""
         raise NotImplementedError
 
+    def margins_of(self, lengths):
+        """Return m2 and m3 of embeddings of these lengths, (batch,): tensors or plain numbers."""
+        return 0.0, 0.0
+
     def add_state(self, name, value):
         """Return a new number that is kept with the weights."""
         return self.add_weight(
@@ -247,9 +251,11 @@ class CurricularFaceModel(AdaptiveModel):
                 t + 2.0 * cosines - 1.0
             )
 
-        return margin_cross_entropy(
-            labels, cosines, m2=self.margin, scale=self.scale, others=others
-        )
+        m2, m3 = self.margins_of(lengths)
+        return margin_cross_entropy(labels, cosines, m2=m2, m3=m3, scale=self.scale, others=others)
+
+    def margins_of(self, lengths):
+        return self.margin, 0.0
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -325,15 +331,15 @@ class MagFaceModel(AdaptiveModel):
         slope = (upper - lower) / (long - short)
         return self.scale * slope * short**2 * long**2 / (long**2 - short**2)
 
-    def margin_of(self, lengths):
-        """Return the margin of embeddings of these lengths, (batch,), in radians."""
+    def margins_of(self, lengths):
         (lower, upper), (short, long) = self.margins, self.lengths
-        return lower + (upper - lower) / (long - short) * (ops.clip(lengths, short, long) - short)
+        length = ops.clip(lengths, short, long)
+        return lower + (upper - lower) / (long - short) * (length - short), 0.0
 
     def loss_values(self, labels, cosines, lengths, training):
         short, long = self.lengths
-        length, margin = ops.clip(lengths, short, long), self.margin_of(lengths)
-        values = margin_cross_entropy(labels, cosines, m2=margin, scale=self.scale)
+        length, (m2, m3) = ops.clip(lengths, short, long), self.margins_of(lengths)
+        values = margin_cross_entropy(labels, cosines, m2=m2, m3=m3, scale=self.scale)
         return values + self.weight * (1.0 / length + length / long**2)
 
 
@@ -435,9 +441,12 @@ class AdaFaceModel(AdaptiveModel):
         q = self.h * (_kept(lengths) - mean) / (ops.maximum(std, 0.0) + 1e-3)
         return ops.where(std < 0, 0.0, ops.clip(q, -1.0, 1.0))
 
-    def loss_values(self, labels, cosines, lengths, training):
+    def margins_of(self, lengths):
         q = ops.stop_gradient(self.quality(lengths))
-        m2, m3 = -self.margin * q, self.margin * (1.0 + q)
+        return -self.margin * q, self.margin * (1.0 + q)
+
+    def loss_values(self, labels, cosines, lengths, training):
+        m2, m3 = self.margins_of(lengths)
         return margin_cross_entropy(labels, cosines, m2=m2, m3=m3, scale=self.scale)
 
 
@@ -516,5 +525,13 @@ class ElasticFaceModel(AdaptiveModel):
         margin = self.margin
         if training:
             margin = ops.stop_gradient(self._drawn(labels, cosines))
-        margins = {"m2": margin} if self.kind == "arcface" else {"m3": margin}
-        return margin_cross_entropy(labels, cosines, scale=self.scale, **margins)
+        m2, m3 = self._placed(margin)
+        return margin_cross_entropy(labels, cosines, m2=m2, m3=m3, scale=self.scale)
+
+    def margins_of(self, lengths):
+        """The mean of what is drawn."""
+        return self._placed(self.margin)
+
+    def _placed(self, margin):
+        """The margin as m2 and m3."""
+        return (margin, 0.0) if self.kind == "arcface" else (0.0, margin)

@@ -497,14 +497,8 @@ def margins(loss, lengths):
     The loss as for `push`.
     """
     _, loss = _head_and_loss(loss)
-    lengths = np.asarray(lengths, "float32")
     if isinstance(loss, MarginLoss):
         return loss.m1, loss.m2, loss.m3
-    if isinstance(loss, adaptive.AdaFaceModel):
-        q = loss.quality(lengths)
-        return 1.0, -loss.margin * q, loss.margin * (1.0 + q)
-    if isinstance(loss, adaptive.MagFaceModel):
-        return 1.0, loss.margin_of(lengths), 0.0
-    if isinstance(loss, adaptive.CurricularFaceModel):
-        return 1.0, loss.margin, 0.0
+    if isinstance(loss, adaptive.AdaptiveModel):
+        return 1.0, *loss.margins_of(np.asarray(lengths, "float32"))
     return None
