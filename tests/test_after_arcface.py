@@ -131,6 +131,45 @@ def test_what_lesson_10_says_of_the_settings():
     assert sum(ends) > 0.8 * len(ends)
 
 
+def test_what_lesson_10_says_and_shows_in_no_cell():
+    runs = study.compared()
+    base = runs["AdaFace, h 0"]
+
+    def seeds(run, column):
+        return np.array([row[column] for row in study.STUDY.rows_of(run)])
+
+    def more(name, column):
+        return seeds(runs[name], column) - seeds(base, column)
+
+    assert np.exp(6) / (np.exp(6) + 999) == pytest.approx(0.29, abs=0.005)
+    for degrees in (45, 90):  # ArcFace, m 0.6, s 10, the other thousand at right angles
+        own = np.exp(10 * np.cos(np.radians(degrees) + 0.6))
+        assert own / (own + 999) < 0.01
+    assert (
+        more("AdaFace", "eer").max()
+        < 0
+        < more(f"AdaFace, h −{runs['AdaFace'].extra:g}", "eer").min()
+    )
+    for fifth in range(1, 6):
+        gains = more("AdaFace", f"fnmr, {fifth}")
+        assert gains.mean() > -gains.std(ddof=1), "fewer turned away than the seeds' spread"
+    arc = runs["ArcFace"]
+    assert 1 - seeds(arc, "fnmr, 0.0 refused").mean() == pytest.approx(0.53, abs=0.006)
+    let_in = 0.7 * (1 - seeds(arc, "fnmr, 0.3 refused").mean())
+    assert let_in == pytest.approx(0.50, abs=0.006)
+    for loss in ("AdaCos", "softmax", "CurricularFace"):
+        by_length = seeds(runs[loss], "fnmr, 0.5 refused")
+        worse = by_length - seeds(runs[loss], "fnmr, 0.5 refused, best")
+        assert 0.01 < worse.min() <= worse.max() < 0.065
+    told = replace(arc, loss="sub-centers", spoiled=0.0, extra=3.0, cleaned="75")
+    for wrong, short in ((0.2, 0.01), (0.4, 0.05)):
+        truth = replace(told, wrong=wrong, extra=1.0, cleaned="truth")
+        lost = (
+            seeds(truth, "tar_1e-3").mean() - seeds(replace(told, wrong=wrong), "tar_1e-3").mean()
+        )
+        assert lost == pytest.approx(short, abs=0.006)
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 
