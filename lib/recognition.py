@@ -77,11 +77,13 @@ def closest(names, gallery, embeddings, k=1):
     """
     gallery, unit = inputs.unit_rows(gallery, "gallery"), inputs.unit_rows(embeddings)
     inputs.same_dimensions(gallery, unit, ("gallery", "embeddings"))
+    embeddings = inputs.read(embeddings)
     names = inputs.identities(names, len(gallery), "names")
     k = inputs.whole_number(k, "k")
-    lengths = np.linalg.norm(inputs.read(embeddings).astype("float64"), axis=1)
+    lengths = np.linalg.norm(embeddings.astype("float64"), axis=1)
     step = max(1, AT_ONCE // len(names))
-    parts = [_best(_cosines(unit[i : i + step], gallery), k) for i in range(0, len(unit), step)]
+    starts = range(0, len(embeddings), step)
+    parts = [_best(verification.cosines(embeddings[i : i + step], gallery), k) for i in starts]
     places, scores, tied = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Matches(names[places], scores, lengths, tied)
 
@@ -102,11 +104,6 @@ def _best(cosines, k):
     places, scores = (np.take_along_axis(x, order, axis=1) for x in (places, scores))
     tied = (scores == scores[:, :1]).sum(axis=1) > 1
     return places[:, :k], scores[:, :k], tied
-
-
-def _cosines(unit, others):
-    """Rounded as in `lib.verification`, so that a threshold from there means the same here."""
-    return (unit @ others.T).astype("float32").astype("float64")
 
 
 # --- the decision ---------------------------------------------------------------------------------
@@ -225,7 +222,7 @@ def threshold_for(
     own = np.searchsorted(people, labels[visits])
     _check_counts(fpir, size, pictures, len(people), own)
 
-    scores = _cosines(unit[visits], gallery)
+    scores = verification.cosines(embeddings[visits], gallery)
     candidates = np.append(np.unique(scores), np.inf)
     scores[np.arange(len(own)), own] = -2  # nobody is a stranger to himself
     scores[np.linalg.norm(embeddings[visits], axis=1) < min_length] = -2

@@ -103,6 +103,21 @@ def _sorted_parts(genuine, impostor):
     return PairScores(genuine, impostor)
 
 
+def cosines(embeddings, others):
+    """The cosine of each embedding with each other one, rounded as all of this module does.
+
+    Args:
+        embeddings: (N, D).
+        others: (M, D).
+
+    Returns:
+        (N, M) float64.
+    """
+    unit, others = inputs.unit_rows(embeddings), inputs.unit_rows(others, "others")
+    inputs.same_dimensions(unit, others, ("embeddings", "others"))
+    return _cosines(unit, others)
+
+
 def _by_identity(embeddings, labels):
     """Unit rows in the order of their identities, the number of each, and that order."""
     unit = inputs.unit_rows(embeddings)

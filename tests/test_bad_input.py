@@ -242,6 +242,7 @@ ARGUMENTS = {
             "eleven": lambda x: x @ np.ones((2, 11)) + np.arange(11),
         },
     ),
+    "others": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE),
     "probe_labels": (LABELS, identities(LABELS, one_less=LABELS[1:], unknown=LABELS + 1000)),
     "probes": (EMBEDDINGS, directions(EMBEDDINGS) | FIVE),
     "pulls": ({"a": np.ones((4, 2))}, dictionary(flat=np.ones(4), three=np.ones((3, 2)))),

@@ -25,6 +25,18 @@ def row_of(degrees, length=1.0):
     return length * np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))])
 
 
+def test_two_people_nearly_alike_are_told_apart_as_by_the_measures():
+    """Two angles near 0 whose cosines are one number in float32: no tie."""
+    gallery, visitor = np.array([row_of(0.003), row_of(0.006), row_of(90)]), row_of(0)[None]
+    found = closest(["near", "nearer not", "far"], gallery, visitor)
+    assert np.float32(gallery[0, 0]) == np.float32(gallery[1, 0])
+    assert (found.names[0, 0], found.tied[0]) == ("near", False)
+    assert decide(found, 0.9) == ["near"]
+    np.testing.assert_array_equal(
+        verification.cosines(visitor, gallery).max(axis=1), found.scores[:, 0]
+    )
+
+
 # --- templates and search -------------------------------------------------------------------------
 
 
