@@ -56,13 +56,13 @@ class Record:
         return statistics.stdev(values) if len(values) > 1 else math.nan
 
     def band(self, name):
-        """Where a fresh run is expected: the recorded range, widened by 1.5 of it on each side.
+        """Where a fresh run is expected: the recorded range, widened by twice it on each side.
 
-        With five seeds that is between four and five standard deviations either way: wide enough
-        for seeds and arithmetic that are not in the record, too narrow for a different loss.
+        Wide enough for seeds and arithmetic that are not in the record (widened by 1.5 of it, one
+        run in about a hundred fell outside), too narrow for a different loss.
         """
         low, high = min(self.values(name)), max(self.values(name))
-        return low - 1.5 * (high - low), high + 1.5 * (high - low)
+        return low - 2 * (high - low), high + 2 * (high - low)
 
 
 # --- what is recorded -----------------------------------------------------------------------------
