@@ -136,6 +136,15 @@ MAP = {
         ("centres",),
         r"a margin by the length:  $z_y = s\,(\cos(\theta_y + m_2(\|x\|)) - m_3(\|x\|))$",
     ),
+    11: Stop(
+        ("unit", "head", "weights"),
+        ("margin", "scale", "softmax", "loss", "centres"),
+        r"who?  The closest of the gallery, if  $\hat{x} \cdot \hat{t} \geq t$;  else nobody",
+        {
+            "head": (r"$\cos\,\theta$", "search", 0.72),
+            "weights": (r"$\hat{t}$", "templates", "head"),
+        },
+    ),
 }
 
 WIDTH, HEIGHT = 8.0, 2.3  # inches
