@@ -213,7 +213,7 @@ ARGUMENTS = {
     "impostor": (PAIRS.impostor, array(PAIRS.impostor, not_sorted=PAIRS.impostor[::-1])),
     "intervals": ({"a": {"eer": (0.0, 0.1)}}, {"unknown": {"b": {}}, "number": {"a": 3}}),
     "labels": (LABELS, pairs_of(LABELS)),
-    "lesson": (6, whole_number(0, 10)),
+    "lesson": (6, whole_number(0, 11)),
     "k": (2, whole_number(1)),
     "level": (0.9, number(0, 1)),
     "limit": (90, number(0, 181)),

@@ -19,6 +19,9 @@ MODULES = {
     "adaptive": "After ArcFace",
     "verification": "Verification",
     "evaluation": "The scoreboard",
+    "folder": "Pictures from a folder",
+    "gallery": "A gallery of the enrolled",
+    "recognition": "Search and decide",
     "feasibility": "What a scale and a margin can reach",
 }
 ROW = (
