@@ -6,10 +6,14 @@ a new self-check also needs its wrong answers in `WRONG_ANSWERS` below.
 
 import importlib
 import itertools
+import json
+import sys
 from pathlib import Path
 
 import reference
-from lib import course
+from lib import course, evaluation, recognition
+from lib.folder import read_folder, read_picture
+from lib.gallery import Gallery, fingerprint
 from lib.tools import exercises
 
 import nbformat
@@ -25,9 +29,18 @@ def exercise_cells(path):
     return [c.source for c in cells if c.cell_type == "code" and exercises.is_exercise(c)]
 
 
-def run(sources, checks):
+def scope_of(path):
+    """What the first code cell of a notebook of solutions imports."""
+    cells = nbformat.read(path, as_version=4).cells
+    scope, before = {}, sys.path[:]  # to which a notebook adds its own
+    exec(next(cell.source for cell in cells if cell.id == "setup"), scope)
+    sys.path[:] = before
+    return scope
+
+
+def run(sources, path):
     """Execute cells as a student would; return the verdicts of the self-checks by name."""
-    scope, verdicts = {"np": np, "checks": checks}, {}
+    scope, verdicts = scope_of(path), {}
     for source in sources:
         if source.startswith("checks."):
             verdicts[source.split("(")[0].removeprefix("checks.")] = eval(source, scope)
@@ -47,16 +60,17 @@ def no_verdicts_from_other_tests(monkeypatch):
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_stubs_are_not_started(path):
-    verdicts = run([exercises.cut(source) for source in exercise_cells(path)], checks_of(path))
+    verdicts = run([exercises.cut(source) for source in exercise_cells(path)], path)
     assert {verdict.state for verdict in verdicts.values()} == {"not started"}
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_solutions_pass_and_each_self_check_knows_two_wrong_answers(path):
     checks = checks_of(path)
-    verdicts = run(exercise_cells(path), checks)
+    verdicts = run(exercise_cells(path), path)
     assert all(verdict.passed for verdict in verdicts.values()), verdicts
-    defined = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
+    decorated = {name for name, value in vars(checks).items() if hasattr(value, "__wrapped__")}
+    defined = {name for name in decorated if not name.startswith("_")}
     assert set(verdicts) == defined
     for name in defined:
         assert len(WRONG_ANSWERS[f"{path.name[:2]} {name}"]) >= 2, name
@@ -243,8 +257,8 @@ def twins_if(alike, pairs=itertools.combinations):
     return twins
 
 
-def identify_by(normalise=(True, True), refuse=True, named=True):
-    """The identification of lesson 07 with one step left out."""
+def identify_by(normalise=(True, True), refuse=True, named=True, ties="the closest"):
+    """The identification of lesson 11 with one step left out."""
 
     def identify(queries, gallery, names, threshold):
         queries, gallery = (
@@ -252,11 +266,225 @@ def identify_by(normalise=(True, True), refuse=True, named=True):
             for rows, wanted in zip((queries, gallery), normalise, strict=True)
         )
         cosines = queries @ gallery.T
-        place = cosines.argmax(axis=1)
+        place, largest = cosines.argmax(axis=1), cosines.max(axis=1)
         found = names[place] if named else place
-        return np.where(cosines.max(axis=1) >= threshold, found, -1) if refuse else found
+        if ties == "the closest":
+            found = np.where((cosines == largest[:, None]).sum(axis=1) > 1, -1, found)
+        if ties == "any":
+            found = np.where([len(set(row)) < len(row) for row in cosines], -1, found)
+        return np.where(largest >= threshold, found, -1) if refuse else found
 
     return identify
+
+
+def identify_one_by_one(queries, gallery, names, threshold):
+    """Lesson 11's by sorting, and with a list of answers."""
+    answers = []
+    for query in queries:
+        scores = [row @ query / np.linalg.norm(row) / np.linalg.norm(query) for row in gallery]
+        (second, _), (first, name) = sorted(zip(scores, names, strict=True))[-2:]
+        answers.append(name if first >= threshold and first > second else -1)
+    return np.array(answers)
+
+
+def threshold_by(
+    count=lambda fpir, strangers: int(fpir * strangers),
+    highest=lambda cosines: cosines.max(axis=1),
+    above=lambda score: np.nextafter(score, np.inf),
+):
+    """The threshold of lesson 11, by the first of the sorted who may not be named."""
+
+    def lowest(cosines, fpir):
+        scores = np.sort(highest(cosines), axis=None)[::-1]
+        return above(scores[count(fpir, len(scores))])
+
+    return lowest
+
+
+def threshold_among(allowed, highest=lambda cosines: cosines.max(axis=1)):
+    """The threshold of lesson 11 as the first score at which `allowed(scores, score, fpir)`."""
+
+    def lowest(cosines, fpir):
+        scores = highest(cosines)
+        return next((s for s in np.unique(scores) if allowed(scores, s, fpir)), np.inf)
+
+    return lowest
+
+
+def few_enough(scores, threshold, fpir):
+    return np.mean(scores >= threshold) <= fpir
+
+
+def traces_by(
+    files=lambda folder: folder.rglob("*"),
+    path_of=lambda path, folder: str(path.relative_to(folder)),
+    read=lambda path: path.read_bytes(),
+    name_in=lambda name, content: name.encode() in content,
+    bytes_of=lambda embedding: embedding.astype("float32").tobytes(),
+    give=lambda path: path,
+):
+    """The search of lesson 11 with one thing wrong with it."""
+
+    def what_is_left(folder, name, embedding):
+        found = []
+        for path in files(folder):
+            if path.is_file():
+                content, trace = read(path), bytes_of(embedding)
+                inside = name_in(name, content) or (trace and trace in content)
+                if inside or name in path_of(path, folder):
+                    found.append(give(path))
+        return found
+
+    return what_is_left
+
+
+def all_but(*names):
+    """A search that passes over files of these names."""
+    return traces_by(lambda folder: [p for p in folder.rglob("*") if p.name not in names])
+
+
+def text_of(path):
+    """The text that a file has, as bytes; none if it is no text."""
+    try:
+        return path.read_text(encoding="utf-8").encode()
+    except UnicodeDecodeError:
+        return b""
+
+
+def solved(lesson, cell):
+    """What a cell of the solutions defines last."""
+    (path,) = [path for path in SOLUTIONS if path.name.startswith(lesson)]
+    scope = scope_of(path)
+    exec(next(c.source for c in nbformat.read(path, 4).cells if c.id == cell), scope)
+    return list(scope.values())[-1]
+
+
+Recogniser = solved("11", "exercise-project")
+
+
+def threshold_for(own, size=None, resamples=1):
+    """As the capstone's, but without the interval that it throws away, or for another size."""
+    size = size or max(1, len(own.gallery.people()))
+    return recognition.threshold_for(
+        own.fpir, own.embeddings, own.labels, size, pictures=4, resamples=resamples
+    )
+
+
+def recogniser_with(**changes):
+    """The capstone of lesson 11 with some methods in place of the right ones."""
+    quick = {"threshold": property(lambda self: threshold_for(self).value)}
+    return type("Recogniser", (Recogniser,), quick | changes)
+
+
+def starts_anew(self, *arguments):
+    Recogniser.__init__(self, *arguments)
+    for person in self.gallery.people():
+        self.gallery.forget(person.name)
+
+
+def only_once():
+    """A start that works once."""
+    started = []
+
+    def start(self, *arguments):
+        if started:
+            raise FileExistsError("there is a gallery already")
+        started.append(True)
+        Recogniser.__init__(self, *arguments)
+
+    return start
+
+
+def always_the_first(models=()):
+    """A start that takes every network for the one that it saw first."""
+    models = list(models)
+
+    def start(self, backbone, path, fpir, validation):
+        self.backbone, self.fpir, self.labels = backbone, fpir, validation.labels
+        models.append(fingerprint(backbone))
+        self.gallery, self.passed_over = Gallery(path, models[0]), []
+        self.embeddings = evaluation.embed(backbone, validation.images)
+
+    return start
+
+
+def under_another_model(self, backbone, path, *rest):
+    always_the_first(["network"])(self, backbone, path, *rest)
+
+
+def answers_with(change):
+    return lambda self, paths: change(Recogniser.answer(self, paths))
+
+
+def answer_unguarded(self, paths):
+    """No care for pictures that cannot be read."""
+    images = np.stack([read_picture(path) for path in paths])
+    found, threshold = self.gallery.search(evaluation.embed(self.backbone, images)), self.threshold
+    return recognition.decide(found, getattr(threshold, "value", threshold))
+
+
+def answer_by_templates(self, paths):
+    """No care for a gallery without people."""
+    images = np.stack([read_picture(path) for path in paths])
+    embeddings = evaluation.embed(self.backbone, images)
+    return recognition.decide(
+        recognition.closest(*self.gallery.templates(), embeddings), self.threshold
+    )
+
+
+def answer_with_the_damaged_last(self, paths):
+    answers = Recogniser.answer(self, paths)
+    sound = [a for a, path in zip(answers, paths, strict=True) if path.name != "cut.png"]
+    return sound + [None] * (len(answers) - len(sound))
+
+
+def without_report(method):
+    """The method, and nothing of it in `passed_over`."""
+
+    def silent(self, *arguments):
+        before = self.passed_over[:]
+        result = method(self, *arguments)
+        self.passed_over = before
+        return result
+
+    return silent
+
+
+def enrol_unguarded(self, folder, consent):
+    for person in sorted(folder.iterdir()):
+        images = np.stack([read_picture(path) for path in sorted(person.iterdir())])
+        self.gallery.enrol(person.name, evaluation.embed(self.backbone, images), consent)
+
+
+def enrol_by_number(self, folder, consent):
+    found = read_folder(folder)
+    embeddings = evaluation.embed(self.backbone, found.images)
+    for label in np.unique(found.labels):
+        self.gallery.enrol(str(label), embeddings[found.labels == label], consent)
+    self.passed_over += found.passed_over
+
+
+def forget_and_note(self, name):
+    self.gallery.forget(name)
+    Path(self.gallery.path).with_name("forgotten.json").write_text(json.dumps([name]))
+
+
+def forget_everybody(self, name):
+    for person in self.gallery.people():
+        self.gallery.forget(person.name)
+
+
+class OneByOne(Recogniser):
+    """The capstone in another spelling: one picture at a time, one threshold at the start."""
+
+    threshold = 0.0
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.threshold = threshold_for(self, size=20).value
+
+    def answer(self, paths):
+        return tuple(answer for path in paths for answer in Recogniser.answer(self, [path]))
 
 
 def arcface_logits(labels, cosines, m, s, at=None, sign=1, unit=1.0, others=1.0, clip=True):
@@ -728,15 +956,6 @@ WRONG_ANSWERS = {
         ("('CosFace', 'ArcFace')", lambda boards: []),
         ("three pairs", lambda boards: twins_if(lambda a, b: a == b)(boards)[:1]),
     ],
-    "07 identified": [
-        ("names[place]", identify_by(named=False)),
-        ("nobody is refused", identify_by(refuse=False)),
-        ("by its length", identify_by(normalise=(True, False))),
-        ("short query", identify_by(normalise=(False, True))),
-        ("above a threshold of 0.7", lambda q, g, n, t: identify_by()(q, g, n, 0.95)),
-        ("should be", lambda q, g, n, t: identify_by()(q, g, n, 0.7)),
-        ("has shape", lambda q, g, n, t: identify_by()(q, g, n, t)[:2]),
-    ],
     "08 pairs_and_far": [
         ("counts once", 2800, 77_000, 1e-4),
         ("number of images", 400, 1225, 1e-2),
@@ -882,6 +1101,121 @@ WRONG_ANSWERS = {
         ("use `degrees`", kept_by(limit=lambda degrees: 75)),
         ("has shape", lambda *args: np.flatnonzero(kept_by()(*args))),
     ],
+    "11 grown": [
+        ("that is one comparison", 0.0001, 0.0001, 1e-6, 0.1),
+        ("nobody's name", 0.99, 0.37, 1e-6, 0.1),
+        ("nobody's name", 0.01, 0.3679, 1e-6, 0.1),
+        ("all 100 of them", 0.1, 0.632, 1e-6, 0.1),
+        ("how many names", 0.01, 1.0, 1e-6, 0.1),
+        ("as in front of 100", 0.00995, 0.5, 1e-6, 0.1),
+        ("far rarer", 0.00995, 0.632, 0.01, 0.1),
+        ("one comparison goes well", 0.00995, 0.632, 0.99 ** (1 / 10_000), 0.1),
+        ("solve", 0.00995, 0.632, 1e-4, 0.1),
+        ("nine of these", 0.00995, 0.632, 1e-6, 0.632),
+        ("the one in ten", 0.00995, 0.632, 1e-6, 0.99995),
+        ("0.1 times", 0.00995, 0.632, 1e-6, 0.5),
+    ],
+    "11 identified": [
+        ("names[place]", identify_by(named=False)),
+        ("nobody is refused", identify_by(refuse=False, ties="nobody")),
+        ("by its length", identify_by(normalise=(True, False))),
+        ("short query", identify_by(normalise=(False, True))),
+        ("that others tie", identify_by(ties="any")),
+        ("as close to name 4", identify_by(ties="nobody")),
+        ("above a threshold of 0.7", lambda q, g, n, t: identify_by()(q, g, n, 0.8)),
+        ("should be", lambda q, g, n, t: identify_by()(q, g, n, 0.7)),
+        ("has shape", lambda q, g, n, t: identify_by()(q, g, n, t)[:2]),
+    ],
+    "11 lowest_threshold": [
+        ("of all cosines", lambda cosines, fpir: np.quantile(cosines, 1 - fpir)),
+        ("three quarters", lambda cosines, fpir: np.quantile(cosines.max(axis=1), fpir)),
+        ("three quarters", threshold_by(count=lambda fpir, n: int((1 - fpir) * n))),
+        ("lets a third in", lambda cosines, fpir: np.quantile(cosines.max(axis=1), 1 - fpir)),
+        ("the threshold itself", threshold_by(above=float)),
+        ("the threshold itself", threshold_among(lambda x, t, fpir: np.mean(x > t) <= fpir)),
+        ("0.25 allows two", threshold_by(count=lambda fpir, n: round(fpir * n) + 1)),
+        ("it can be lower", threshold_by(count=lambda fpir, n: int(fpir * n) - 1)),
+        ("it can be lower", threshold_among(few_enough, lambda cosines: cosines.max(axis=0))),
+        (
+            "neither may be named",
+            lambda c, fpir: np.sort(c.max(axis=1))[::-1][int(fpir * len(c)) - 1],
+        ),
+        ("at 0.8 may be named", lambda c, fpir: 0.75 if len(c) == 10 else np.inf),
+        ("less than one", lambda c, fpir: threshold_among(few_enough)(c, max(fpir, 0.1))),
+        ("has shape", lambda cosines, fpir: cosines.max(axis=1)),
+    ],
+    "11 left": [
+        ("a list of paths", lambda *args: None),
+        ("a list of paths", lambda *args: "people.db"),
+        ("return whole paths", traces_by(give=lambda path: path.name)),
+        ("only the part below", traces_by(path_of=lambda path, folder: str(path))),
+        ("only the part below", lambda folder, *rest: list(folder.rglob("*"))),
+        (
+            "people/Bob/1.png is of Bob",
+            traces_by(path_of=lambda p, _: "Ada" * (p.suffix == ".png")),
+        ),
+        ("cache/visitor.npy is of Bob", traces_by(bytes_of=lambda embedding: b"NUMPY")),
+        ("rglob goes there", traces_by(lambda folder: folder.iterdir())),
+        ("door.log has", traces_by(name_in=lambda name, content: False)),
+        ("door.log has", all_but("door.log")),
+        ("glob.glob passes over", all_but(".people.json")),
+        ("as float32", traces_by(bytes_of=lambda embedding: embedding.tobytes())),
+        ("as float32", traces_by(bytes_of=lambda embedding: b"")),
+        ("as float32", traces_by(read=text_of)),
+        ("in its path", traces_by(path_of=lambda path, folder: path.name)),
+        ("Read all files as bytes", all_but("people.db")),
+        ("finds her", lambda folder, *rest: traces_by()(folder, "Ada", *rest[1:])),
+        (
+            "nothing of her was found",
+            lambda *args: [p for p in traces_by()(*args) if p.suffix != ".gallery"],
+        ),
+        (
+            "yet something was found",
+            traces_by(name_in=lambda n, c: n == "Ada" and (b"Ada" in c or b"SQLite" in c)),
+        ),
+    ],
+    "11 recogniser": [
+        ("'None' is no answer", recogniser_with(answer=answers_with(lambda a: list(map(str, a))))),
+        (
+            "one answer for each",
+            recogniser_with(answer=answers_with(lambda a: list(filter(None, a)))),
+        ),
+        ("None is right", recogniser_with(answer=answers_with(lambda a: ["Guest 00"] * len(a)))),
+        ("empty gallery stopped", recogniser_with(answer=answer_by_templates)),
+        ("enrol_folder() stopped", recogniser_with(enrol_folder=enrol_unguarded)),
+        (
+            "Guest 03/cut.png is damaged",
+            recogniser_with(enrol_folder=without_report(Recogniser.enrol_folder)),
+        ),
+        ("lib.gallery of this network", recogniser_with(__init__=under_another_model)),
+        ("each by the name", recogniser_with(enrol_folder=enrol_by_number)),
+        (
+            "keep the consent",
+            recogniser_with(
+                enrol_folder=lambda self, folder, _: Recogniser.enrol_folder(self, folder, "yes")
+            ),
+        ),
+        ("every stranger", recogniser_with(threshold=-1)),
+        (
+            "as many people as are enrolled",
+            recogniser_with(threshold=property(lambda self: threshold_for(self, 1).value)),
+        ),
+        ("the lowest one", recogniser_with(threshold=0.99)),
+        (
+            "should be a number",
+            recogniser_with(threshold=property(threshold_for), answer=answer_unguarded),
+        ),
+        ("damaged picture stopped", recogniser_with(answer=answer_unguarded)),
+        ("None in its place", recogniser_with(answer=answer_with_the_damaged_last)),
+        ("visits/cut.png is damaged", recogniser_with(answer=without_report(Recogniser.answer))),
+        ("does not know who", recogniser_with(__init__=starts_anew)),
+        ("same file stopped", recogniser_with(__init__=only_once())),
+        ("without a word", recogniser_with(__init__=always_the_first())),
+        ("forget() stopped", recogniser_with(forget=lambda self, name: {}[name])),
+        ("this name again", recogniser_with(forget=lambda self, name: None)),
+        ("forgotten, too", recogniser_with(forget=forget_everybody)),
+        ("in forgotten.json", recogniser_with(forget=forget_and_note)),
+    ],
 }
 
 # The same in other spellings: right arguments that must pass.
@@ -909,6 +1243,28 @@ RIGHT_ANSWERS = {
         (kept_with_add_at,),
         (lambda *args: kept_by()(*args).tolist(),),
     ],
+    "11 grown": [
+        (0.00995, 0.632, 1e-6, 0.1),
+        (1 - 0.9999**100, 1 - 0.9999**10_000, 1 - 0.99**0.0001, 0.1 - 0.1 * 0.999**10_000),
+    ],
+    "11 identified": [
+        (identify_by(),),
+        (identify_one_by_one,),
+        (lambda *args: identify_by()(*args).astype("int32"),),
+    ],
+    "11 lowest_threshold": [
+        (threshold_by(),),
+        (threshold_among(few_enough),),
+        (threshold_by(above=lambda score: score + 1e-9),),
+        (lambda *args: np.asarray(threshold_by()(*args)),),
+    ],
+    "11 left": [
+        (traces_by(),),
+        (traces_by(give=str),),
+        (lambda folder, *rest: {p.relative_to(folder) for p in traces_by()(folder, *rest)},),
+        (lambda *args: iter(traces_by()(*args)),),
+    ],
+    "11 recogniser": [(recogniser_with(),), (OneByOne,)],
 }
 
 

@@ -86,25 +86,3 @@ def found_twins(twins):
     if len(twins({"a": (1.0, 2.0), "b": (1.0, 2.0), "c": (1.0, 2.0)})) != 3:
         raise Hint("three equal boards make three pairs.")
     return "right: equal in the last digit means the same training, whatever the heading says."
-
-
-@self_check("7.4 identify, or refuse")
-def identified(identify):
-    gallery = np.array([[3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 4.0]])
-    names = np.array([7, 5, 9])
-    queries = np.array([[0.2, 0.0, 0.0], [0.0, 5.0, 1.0], [-2.0, 0.1, 0.1], [1.0, 0.9, 0.0]])
-    right = [7, 5, -1, -1]
-    result = require_shape(identify(queries, gallery, names, 0.8), (4,)).tolist()
-    if {0, 1, 2} & set(result):
-        raise Hint("these are places in the gallery: look up the names there, names[place].")
-    if -1 not in result:
-        raise Hint("nobody is refused: where the largest cosine is below the threshold, give −1.")
-    if result[1] == 9:
-        raise Hint("a long entry of the gallery wins by its length: divide every row by its own.")
-    if result[0] == -1:
-        raise Hint("a short query is refused, though its direction is right: divide by its length.")
-    if result != right:
-        raise Hint(f"the answers should be {right}, yours are {result}: the largest cosine wins.")
-    if identify(queries, gallery, names, 0.7).tolist() != [7, 5, -1, 7]:
-        raise Hint("the last query has a cosine of 0.74 with name 7: above a threshold of 0.7.")
-    return "right. The threshold is chosen on pairs that nobody is scored on: lesson 8."
