@@ -93,7 +93,7 @@ def test_mean_spread_and_band_by_hand():
     record = results.Record("by hand", {"0": {"eer": 1.0}, "1": {"eer": 2.0}, "2": {"eer": 6.0}})
     assert record.mean("eer") == 3.0
     assert record.spread("eer") == pytest.approx(7**0.5)
-    assert record.band("eer") == (-9, 16)
+    assert record.band("eer") == (-14, 21)
     assert np.isnan(results.Record("one seed", {"0": {"eer": 1.0}}).spread("eer"))
 
 
