@@ -7,6 +7,7 @@ a new self-check also needs its wrong answers in `WRONG_ANSWERS` below.
 import importlib
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -1310,3 +1311,17 @@ def test_the_adaface_of_the_exercise_is_the_one_of_the_library():
     losses = -log_softmax(logits)[np.arange(50), labels]
     expected = reference.adaface(labels, cosines, lengths, 20.0, 5.0, 0.4, 0.333, 16.0)
     np.testing.assert_allclose(losses, expected)
+
+
+def test_the_example_of_a_page_says_what_was_measured():
+    """Lesson 11: its table and its threshold are in the output that is stored below it."""
+    cells = {cell.id: cell for cell in nbformat.read(SOLUTIONS[11], as_version=4).cells}
+    page, (measured,) = cells["exercise-project-page"].source, cells["page-measured"].outputs
+    number = r"\d\.\d+ \(\d\.\d+ to \d\.\d+\)"
+    rows = re.findall(rf"^\| ([\w ]+) \| ({number}) \| ({number}) \|$", page, re.MULTILINE)
+    assert len(rows) == 6
+    for who, not_found, named in rows:
+        assert f"{who}: enrolled not found {not_found} of" in measured.text
+        assert f"{who}: strangers named {named} of" in measured.text
+    (threshold,) = re.findall(rf"Threshold\.\* ({number})", page)
+    assert f"threshold {threshold}\n" in measured.text
