@@ -1123,7 +1123,7 @@ WRONG_ANSWERS = {
         ("short query", identify_by(normalise=(False, True))),
         ("that others tie", identify_by(ties="any")),
         ("as close to name 4", identify_by(ties="nobody")),
-        ("above a threshold of 0.7", lambda q, g, n, t: identify_by()(q, g, n, 0.8)),
+        ("and 0.7 is asked", lambda q, g, n, t: identify_by()(q, g, n, 0.8)),
         ("should be", lambda q, g, n, t: identify_by()(q, g, n, 0.7)),
         ("has shape", lambda q, g, n, t: identify_by()(q, g, n, t)[:2]),
     ],

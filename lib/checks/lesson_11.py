@@ -74,7 +74,7 @@ def identified(identify):
     if result != right:
         raise Hint(f"the answers should be {right}, yours are {result}: the largest cosine wins.")
     if identify(queries, gallery, names, 0.7).tolist() != [7, 5, -1, 7, -1]:
-        raise Hint("query 3 has a cosine of 0.74 with name 7: above a threshold of 0.7.")
+        raise Hint("query 3, [1, 0.9, 0], has a cosine of 0.74 with name 7, and 0.7 is asked.")
     return "right. recognition.decide does the same; where its threshold is from is 11.3."
 
 
@@ -178,7 +178,7 @@ def _keep(folder, ada, bob):
 
 
 def _forget(folder, name):
-    """As the exercise shows it."""
+    """As the exercise shows it, where nobody built SQLite to wipe."""
     base = sqlite3.connect(folder / "people.db")
     base.execute("PRAGMA secure_delete = OFF")
     base.execute("DELETE FROM people WHERE name = ?", [name])
