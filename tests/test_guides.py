@@ -286,6 +286,17 @@ def test_the_minutes_of_each_lesson_of_the_guide_add_up():
         assert sum(rows) == minutes, part.splitlines()[0]
 
 
+def test_the_plans_for_one_day_go_on_where_they_stopped():
+    """A row begins when the one before it ends."""
+    plans = sections("teachers_guide.md")
+    for name in ("Ninety minutes", "A day"):
+        (plan,) = [part for part in plans if part.startswith(f"## {name}\n")]
+        rows = re.findall(r"^\| (\d+):(\d\d) \| (\d+) \|", plan, flags=re.MULTILINE)
+        begins, lasts = zip(*((60 * int(h) + int(m), int(n)) for h, m, n in rows), strict=True)
+        assert len(rows) > 5
+        assert [b + n for b, n in zip(begins[:-1], lasts[:-1], strict=True)] == [*begins[1:]], name
+
+
 # --- ways in --------------------------------------------------------------------------------------
 
 
