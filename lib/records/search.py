@@ -4,7 +4,7 @@
     python -m lib.records.search
 
 draws a million people, embeds a picture of each with the backbone `faces-arcface-1000`, measures
-every way to search, and writes data/search.json: about twenty minutes on two quiet cores, and 3 GB.
+every way to search, and writes data/search.json: a quarter of an hour on two quiet cores, and 3 GB.
 Milliseconds are those of a clock, so other programs disturb them: `load` in the file says how many
 were at work when it began.
 """
@@ -265,7 +265,7 @@ def measure(crowd, sizes):
 
 
 def record(crowd, sizes=SIZES, path=PATH):
-    """Measure all of it, and write it."""
+    """Measure all of it, and write each row when it is done."""
     head = {
         "backbone": BACKBONE,
         "dim": crowd.enrolled.shape[1],
@@ -280,8 +280,8 @@ def record(crowd, sizes=SIZES, path=PATH):
     rows = []
     for row in measure(crowd, sizes):
         rows.append(row)
+        write_atomically(path, json.dumps(head | {"rows": rows}, indent=1) + "\n")
         print(row, flush=True)
-    write_atomically(path, json.dumps(head | {"rows": rows}, indent=1) + "\n")
 
 
 def recorded(method=None, enrolled=None, path=PATH):
