@@ -1,4 +1,4 @@
-"""Write the tables of results and costs, from data/results.json and data/bench.json.
+"""Write the tables of results and costs, from the records in data/.
 
 python -m lib.tools.tables
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from lib.files import Problem, write_atomically
-from lib.records import after_arcface
+from lib.records import after_arcface, search
 from lib.records.results import Record, read_results
 from lib.records.runs import CHOSEN, COMPARED, DEMO_RUNS, DIMENSIONS, FACE_LOSSES, SWEEP
 from lib.records.study import interval
@@ -172,6 +172,13 @@ def short_bench_table(parts):
     return table(header, rows)
 
 
+def search_tables():
+    """Exact search by the number of enrolled, and all ways at two numbers of them."""
+    found = {"search by size": search.sizes_table()}
+    found |= {f"search among {size:,}": search.ways_table(size) for size in (100_000, 1_000_000)}
+    return {name: table(one.header, one.rows) for name, one in found.items()}
+
+
 def tables():
     """The tables of each page by the names that their comment lines have."""
     results, bench = read_results(), json.loads(BENCH_FILE.read_text(encoding="utf-8"))
@@ -188,7 +195,7 @@ def tables():
         "demonstration in 20-D": demo_20d_table(full),
         "cost of a step": bench_table([part for part in bench if part["device"] == "CPU"]),
         "cost of a step on a GPU": bench_table([part for part in bench if part["device"] != "CPU"]),
-    }
+    } | search_tables()
     short = {"faces in short": short_faces_table(lesson), "cost in short": short_bench_table(bench)}
     return {README: short, RESULTS: long}
 
