@@ -1,5 +1,6 @@
 """Embeddings belong to their outputs: nested models, own loops, labels, saving, on each backend."""
 
+import functools
 import gc
 import math
 import weakref
@@ -244,10 +245,15 @@ def test_a_label_that_is_no_class_is_refused_and_spoils_nothing(name, wrong):
 # --- float types ----------------------------------------------------------------------------------
 
 
+@functools.cache
+def loss_in_float32(name):
+    return build(name).evaluate(X, Y, verbose=0)
+
+
 @pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float64"])
 @pytest.mark.parametrize("name", MODELS)
 def test_any_floatx(name, floatx, tmp_path):
-    expected = build(name).evaluate(X, Y, verbose=0)
+    expected = loss_in_float32(name)
     keras.config.set_floatx(floatx)
     try:
         model = build(name, learning_rate=0.01)
