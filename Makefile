@@ -99,9 +99,9 @@ INTO_TORCH = --target "$(TORCH)" --requirement tests/requirements-torch.txt
 ONNX_INTO_TORCH = --no-deps --target "$(TORCH)" --requirement tests/requirements-onnx.txt
 $(TORCH)/whole: tests/requirements-torch.txt tests/requirements-onnx.txt | environment-tests
 	rm -rf "$(TORCH)"
-	$(PY) -m uv pip install --quiet --torch-backend cpu $(INTO_TORCH) || \
+	$(PY) -m uv pip install --quiet --compile-bytecode --torch-backend cpu $(INTO_TORCH) || \
 		$(PY) -m pip install --quiet $(INTO_TORCH)
-	$(PY) -m uv pip install --quiet $(ONNX_INTO_TORCH) || \
+	$(PY) -m uv pip install --quiet --compile-bytecode $(ONNX_INTO_TORCH) || \
 		$(PY) -m pip install --quiet $(ONNX_INTO_TORCH)
 	touch $@
 BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
