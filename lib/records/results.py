@@ -56,7 +56,7 @@ class Record:
         return statistics.stdev(values) if len(values) > 1 else math.nan
 
     def band(self, name):
-        """Where a fresh run is expected: the recorded range, widened by three times it on each side.
+        """Where a fresh run is expected: the recorded range and three times it on each side.
 
         Five seeds tell little of the spread: by Student's t one run in 600 falls outside; one in 80
         would, and did, if it were widened by 1.5 of it.
