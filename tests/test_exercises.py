@@ -1318,10 +1318,12 @@ def test_the_example_of_a_page_says_what_was_measured():
     cells = {cell.id: cell for cell in nbformat.read(SOLUTIONS[11], as_version=4).cells}
     page, (measured,) = cells["exercise-project-page"].source, cells["page-measured"].outputs
     number = r"\d\.\d+ \(\d\.\d+ to \d\.\d+\)"
-    rows = re.findall(rf"^\| ([\w ]+) \| ({number}) \| ({number}) \|$", page, re.MULTILINE)
+    row = rf"^\| ([\w ]+) \| ([\d,]+), ([\d,]+) \| ({number}) \| ({number}) \|$"
+    rows = re.findall(row, page, re.MULTILINE)
     assert len(rows) == 6
-    for who, not_found, named in rows:
-        assert f"{who}: enrolled not found {not_found} of" in measured.text
-        assert f"{who}: strangers named {named} of" in measured.text
+    for who, *people, not_found, named in rows:
+        members, strangers = (int(count.replace(",", "")) for count in people)
+        assert f"{who}: enrolled not found {not_found} of {members}\n" in measured.text
+        assert f"{who}: strangers named {named} of {strangers}\n" in measured.text
     (threshold,) = re.findall(rf"Threshold\.\* ({number})", page)
     assert f"threshold {threshold}\n" in measured.text
