@@ -2,9 +2,13 @@
 
 `start_server` starts JupyterLab on copies of notebooks, `LabPage` opens one of them, runs it, and
 touches its figures.
+
+With LESSONS=3 in the environment the tests take only three lessons, with their solutions, slides
+and pages of the website, and others the next day.
 """
 
 import base64
+import datetime
 import io
 import json
 import os
@@ -27,6 +31,20 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 SCREENSHOTS = ROOT / "build" / "browser"
+
+
+def in_turn(lessons, count, day):
+    """At most `count` of the lessons; each is among them every few days."""
+    groups = -(-len(lessons) // count)
+    return lessons[day % groups :: groups]
+
+
+ALL_LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+LESSONS = in_turn(
+    ALL_LESSONS,
+    int(os.environ.get("LESSONS") or len(ALL_LESSONS)),
+    datetime.date.today().toordinal(),
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_OPTIONS = (

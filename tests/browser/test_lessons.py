@@ -1,29 +1,14 @@
-"""Every notebook in the browser: it runs, its figures are live, what can be touched answers.
+"""Every notebook in the browser: it runs, its figures are live, what can be touched answers."""
 
-With LESSONS=3 in the environment only three lessons, with their solutions, and others the next day.
-"""
-
-import datetime
-import os
 import re
 
 import lab_page
 
 import pytest
 
-
-def in_turn(lessons, count, day):
-    """At most `count` of the lessons; each is among them every few days."""
-    groups = -(-len(lessons) // count)
-    return lessons[day % groups :: groups]
-
-
-LESSONS = sorted(path.name for path in lab_page.NOTEBOOKS.glob("*.ipynb"))
-if os.environ.get("LESSONS"):
-    LESSONS = in_turn(LESSONS, int(os.environ["LESSONS"]), datetime.date.today().toordinal())
-NOTEBOOKS = [lab_page.NOTEBOOKS / name for name in LESSONS]
+NOTEBOOKS = [lab_page.NOTEBOOKS / name for name in lab_page.LESSONS]
 NOTEBOOKS += [
-    path for name in LESSONS if (path := lab_page.NOTEBOOKS / "solutions" / name).exists()
+    path for name in lab_page.LESSONS if (path := lab_page.NOTEBOOKS / "solutions" / name).exists()
 ]
 LIVE_FIGURE = "application/vnd.jupyter.widget-view+json"
 

@@ -10,7 +10,10 @@ import http.server
 import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import unquote, urlparse
+
+import lab_page
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -25,6 +28,7 @@ MAKE_CODE_PLAIN = """() => {
     for (const code of document.querySelectorAll(".highlight pre")) code.textContent += "";
     for (const formula of document.querySelectorAll("math")) formula.replaceChildren();
 }"""
+CODE = "_modules/lib/layers.html"
 COLOURED = "notebooks/solutions/01_softmax.html"
 # What sticks out of the page at its right side, but for what scrolls in itself. The theme cuts it
 # off, so that the page as a whole does not scroll: it could not be read.
@@ -87,10 +91,14 @@ def page(browser):
 
 
 def pages_of(site):
-    """The pages of the site; of those with the library's code one for all."""
+    """The pages of the site; of lessons those in turn, of the library's code one for all."""
+    others = {Path(name).stem for name in {*lab_page.ALL_LESSONS} - {*lab_page.LESSONS}}
     names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-    return [name for name in names if not name.startswith("_modules")] + [
-        "_modules/lib/layers.html"
+    return [
+        name
+        for name in names
+        if name in (CODE, COLOURED)
+        or not (name.startswith("_modules") or Path(name).stem in others)
     ]
 
 
