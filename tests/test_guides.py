@@ -114,9 +114,9 @@ def test_the_readme_states_the_time_of_all_lessons():
     text = read(ROOT / "README.md")
     rows = re.findall(r"\| (\d+) min \| (\d+) s \|", text)
     minutes, seconds = (sum(map(int, column)) for column in zip(*rows, strict=True))
-    assert "takes** five and a half hours to read, nine minutes to compute" in text
-    assert 5.25 * 60 <= minutes < 5.75 * 60
-    assert 8 * 60 < seconds <= 9.5 * 60
+    assert "takes** six hours to read, ten minutes to compute" in text
+    assert 5.75 * 60 <= minutes < 6.25 * 60
+    assert 9.5 * 60 < seconds <= 10.5 * 60
 
 
 # --- papers ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "11_recogniser.ipynb"
-NEEDED = ("setup", "folder", "closest", "closest-picture", "threshold", "gallery")
+NEEDED = ("setup", "folder", "people", "closest", "closest-picture", "threshold", "gallery")
 MARK = "  # ← yours"
 
 
