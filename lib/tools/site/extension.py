@@ -111,7 +111,8 @@ def plain_docstring(app, what, name, thing, options, lines):
 
 def constructor(app, what, name, thing, options, signature, returned):
     """What a class is made with: Keras's own `__new__` hides it."""
-    if what == "class" and thing.__init__.__module__.startswith("lib."):
+    # a class that is written in C, which a module imports, has no module at its __init__
+    if what == "class" and getattr(thing.__init__, "__module__", "").startswith("lib."):
         made_with = inspect.signature(thing.__init__, bound_method=True)
         return inspect.stringify_signature(made_with), returned
     return None
