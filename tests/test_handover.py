@@ -236,8 +236,7 @@ def test_a_label_that_is_no_class_is_refused_and_spoils_nothing(name, wrong):
     assert_refused(
         lambda: model.train_on_batch(X, labels),
         named=f"Label {wrong:.3g}.* of sample 0.*sample_weight 0",
-        # which of the operations with the label fails first is chance on a busy machine
-        shown="label_is_no_class|TensorScatterUpdate",
+        shown="label_is_no_class",
     )
     # so that nothing afterwards hints at the learning rate
     assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
