@@ -5,6 +5,7 @@ from lib.tools import slides
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 # Shows every slide with all its steps and tells of those with something beyond the border.
 LOOK = """<script>
@@ -25,12 +26,23 @@ addEventListener("load", async () => {
 </script></body>"""
 
 
-@pytest.mark.parametrize("lesson", lab_page.LESSONS)
-def test_everything_fits_on_its_slide(browser, tmp_path, lesson):
-    notebook = nbformat.read(slides.LESSONS / lesson, as_version=4)
+def over(browser, tmp_path, notebook):
+    """What is beyond the border of its slide."""
     deck = slides.slide_page(notebook, slides.LESSONS).replace("</body>", LOOK)
     page = tmp_path / "deck.html"
     page.write_text(deck, encoding="utf-8")
     browser.goto(page.as_uri())
     body = browser.locator("body[data-over]")
-    assert body.get_attribute("data-over", timeout=120_000) == "nothing"
+    return body.get_attribute("data-over", timeout=120_000)
+
+
+@pytest.mark.parametrize("lesson", lab_page.LESSONS)
+def test_everything_fits_on_its_slide(browser, tmp_path, lesson):
+    notebook = nbformat.read(slides.LESSONS / lesson, as_version=4)
+    assert over(browser, tmp_path, notebook) == "nothing"
+
+
+def test_a_long_line_of_code_goes_on_below(browser, tmp_path):
+    """Smaller letters serve up to about 140 of them; a notebook of one's own may have more."""
+    cells = [new_markdown_cell("# A title"), new_code_cell(f'text = "{"many words " * 40}"')]
+    assert over(browser, tmp_path, new_notebook(cells=cells)) == "nothing"
