@@ -82,14 +82,15 @@ lab: environment
 	@exec $(PY) -m lib.tools.lab $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter 1,$(PROJECTOR)),--projector)
 
-# Two unit tests at a time; then one notebook after the other, even if one of those failed, with
-# the rules that it keeps as a file. A cell fails that takes more than five minutes.
+# Two unit tests at a time; then, even if one of those failed, two notebooks, with the rules that
+# each keeps as a file: one alone leaves much of the second core idle. A cell fails that takes more
+# than ten minutes.
 BOOKS = tests/test_notebooks.py
-TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST)
+TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST) --numprocesses=2
 test: environment-tests
 	failed=0; \
-	$(TEST) --numprocesses=2 --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
-	$(TEST) --nbmake --nbmake-timeout=300 $(BOOKS) notebooks && exit $$failed
+	$(TEST) --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
+	$(TEST) --nbmake --nbmake-timeout=600 $(BOOKS) notebooks && exit $$failed
 
 # What is marked so holds on every backend. PyTorch is large and nothing else here needs it: it has
 # a folder of its own in the environment. That folder comes first where modules are looked for, so
@@ -108,8 +109,8 @@ BACKENDS_TESTS = $(shell grep -l mark.backends tests/test_*.py)
 test-backends: environment-tests $(if $(filter torch,$(BACKENDS)),$(TORCH)/whole)
 	failed=0; for backend in $(BACKENDS); do \
 		not=; test $$backend = tensorflow || not=" and not tensorflow"; \
-		KERAS_BACKEND=$$backend PYTHONPATH="$(TORCH)" $(TEST) --numprocesses=2 \
-			--dist=loadfile -m "backends$$not" $(BACKENDS_TESTS) || failed=1; \
+		KERAS_BACKEND=$$backend PYTHONPATH="$(TORCH)" $(TEST) --dist=loadfile \
+			-m "backends$$not" $(BACKENDS_TESTS) || failed=1; \
 	done; exit $$failed
 
 test-browser: environment-tests

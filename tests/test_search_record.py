@@ -153,8 +153,6 @@ EXPECTED = {
 
 @pytest.mark.parametrize("method", EXPECTED)  # "32 bytes" needs more dimensions
 def test_every_method_finds_whom_the_exact_search_finds(crowd, exact, method):
-    if METHODS[method]:
-        pytest.importorskip("faiss", reason="faiss-cpu is not installed")
     index = search.build(method, crowd.enrolled)
     (scores, rows), times = search.answer(index, crowd)
     recall, size = EXPECTED[method]
