@@ -22,7 +22,7 @@
 ## make bundle   pack everything for a USB stick, to dist/  PLATFORM="windows-3.12 macos-3.12" OUT=dist/usb
 ## make lint     check the style of the code
 ## make lock     resolve the lists of packages again      UPGRADE=1   to the newest
-## make clean    delete the environment and caches
+## make clean    delete the environment, caches, build/ and dist/
 ##
 ## Everywhere:   VENV=.venv           the folder of the environment
 ##               PYTHON=python3.12    the Python to make it with

@@ -261,7 +261,7 @@ def install(venv, lists):
     before = read_stamp(venv)  # of what works already, if anything does
     print(
         f"Installing in {venv} (Python {dotted(sys.version_info)}) for: {', '.join(lists)}. The "
-        "first time this\ntakes one to ten minutes and, with the lessons, four GB of the disk.",
+        "first time this\ntakes one to ten minutes and, with the lessons, three GB of the disk.",
         flush=True,
     )
     write_stamp(venv, "installing", created, lists)
