@@ -90,7 +90,7 @@ TEST = $(if $(filter 1,$(OFFLINE)),$(PY) -m lib.tools.offline) $(PYTEST) --numpr
 test: environment-tests
 	failed=0; \
 	$(TEST) --dist=loadfile --ignore=$(BOOKS) tests || failed=1; \
-	$(TEST) --nbmake --nbmake-timeout=600 $(BOOKS) notebooks && exit $$failed
+	$(TEST) --maxschedchunk=1 --nbmake --nbmake-timeout=600 $(BOOKS) notebooks && exit $$failed
 
 # What is marked so holds on every backend. PyTorch is large and nothing else here needs it: it has
 # a folder of its own in the environment. That folder comes first where modules are looked for, so
