@@ -54,7 +54,7 @@ def test_notebook_runs_and_its_figures_are_live(lab, path):
     lab.start()
     if training:
         frames = watch(lab, training[0])
-        assert len(frames) == 5, f"live training showed {len(frames)} different frames"
+        assert len(frames) >= 5, f"live training showed {len(frames)} different frames"
     cells = lab.finish(timeout=1200)
     complaints = lab_page.problems(cells)
     assert not complaints, "\n".join(complaints)
